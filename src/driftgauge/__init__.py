@@ -1,0 +1,1 @@
+"""Drift metrics for the monitoring you already run."""

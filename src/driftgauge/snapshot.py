@@ -1,0 +1,100 @@
+"""The frozen result of one evaluation. Exporters, pages and reports read nothing else.
+
+Standard library only: an exporter can be written without NumPy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+__all__ = ["FeatureSnapshot", "FeatureStatistics", "ReferenceInfo", "Snapshot", "WindowSnapshot"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReferenceInfo:
+    """Which reference is in force."""
+
+    reference_id: str
+    created_timestamp_seconds: float
+    rows: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeatureSnapshot:
+    """What does not depend on a window: one per feature, in the order of the reference."""
+
+    name: str
+    kind: str
+    dtype: str
+    bin_labels: tuple[str, ...]
+    reference_bin_rows: tuple[int, ...]
+    bin_rows: tuple[int, ...]
+    """Rows by bin since the monitor started; only ever grows."""
+    ks_error_bound: float | None
+    reference_missing_ratio: float
+    reference_unseen_ratio: float | None
+    reference_out_of_range_ratio: float | None
+    reference_mean: float | None
+    reference_standard_deviation: float | None
+    reference_quantiles: tuple[tuple[float, float], ...]
+    """Pairs (level, value), levels rising."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeatureStatistics:
+    """One feature in one window. ``None`` where a statistic has no meaning for the feature's type."""
+
+    name: str
+    psi: float
+    psi_debiased: float
+    psi_critical: float
+    js: float
+    hellinger: float
+    total_variation: float
+    chi_square: float
+    ks: float | None
+    ks_critical: float | None
+    wasserstein: float | None
+    shift: float | None
+    scale_shift: float | None
+    missing_ratio: float
+    unseen_ratio: float | None
+    out_of_range_ratio: float | None
+    mean: float | None
+    standard_deviation: float | None
+    mean_error_bound: float | None
+    """At most how far `mean` is from the mean of the raw in-range values."""
+    quantiles: tuple[tuple[float, float], ...]
+    bin_rows: tuple[int, ...]
+    """Rows of the window by bin."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowSnapshot:
+    """One window. `features` is empty while the window holds fewer rows than ``min_rows``."""
+
+    name: str
+    rows: int
+    seconds: float
+    """How far back the window reaches from `Snapshot.timestamp_seconds`."""
+    features: tuple[FeatureStatistics, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """Everything that driftgauge knows at one moment."""
+
+    model: str
+    model_version: str
+    timestamp_seconds: float
+    evaluation_seconds: float
+    reference: ReferenceInfo
+    features: tuple[FeatureSnapshot, ...]
+    windows: tuple[WindowSnapshot, ...]
+    rows: int
+    """Rows offered = `rows_sampled_out` + `rows_sampled` + the sum of `rows_dropped`, exactly."""
+    rows_sampled: int
+    """Rows taken into the windows."""
+    rows_sampled_out: int
+    rows_dropped: dict[str, int] = field(default_factory=dict)
+    internal_errors: dict[str, int] = field(default_factory=dict)

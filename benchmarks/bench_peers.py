@@ -1,0 +1,224 @@
+"""KS and PSI of 50 features, reference 10,000 rows: from rows, and as a tick of a full window; against named peers.
+
+Each contender runs in its own environment, in one long-lived process that also holds the SciPy + NumPy baseline. The
+processes take a turn each, round after round; a ratio is baseline over contender within one process.
+
+    python benchmarks/bench_peers.py [--smoke --folder DIR] [--rounds 15]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from data import CONTINUOUS, KINDS, fingerprint, names, table
+from environments import ensure, environ, interpreter
+from measure import HERE, column, goal, median, options, save, versions
+from measure import table as result_table
+
+BASELINE = "scipy + NumPy"
+OURS = "driftgauge"
+# A report takes seconds: five rounds of it say enough, and the other contenders need not wait for more.
+ROUNDS_OF_SLOW = {"Evidently, report": 5}
+
+Key = tuple[str, str]  # environment, contender
+Times = dict[Key, list[float]]
+Values = dict[Key, dict[str, list[float]]]
+
+
+class Worker:
+    """A running ``peers/worker.py``."""
+
+    def __init__(self, environment: str, module: str) -> None:
+        python = interpreter(environment) if environment == OURS else ensure(environment)
+        self.environment = environment
+        self.process = subprocess.Popen(
+            [str(python), str(HERE / "peers" / "worker.py"), module],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE if environment == OURS else subprocess.DEVNULL,
+            text=True,
+            env=environ(),
+        )
+
+    def ask(self, do: str, **arguments: Any) -> Any:
+        """Send one command and wait for its answer."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(json.dumps({"do": do, **arguments}) + "\n")
+        self.process.stdin.flush()
+        line = self.process.stdout.readline()
+        if not line:
+            said = self.process.stderr.read() if self.process.stderr else "run benchmarks/peers/worker.py by hand"
+            message = f"the process of {self.environment!r} ended with status {self.process.wait()}: {said}"
+            raise RuntimeError(message)
+        return json.loads(line)
+
+    def close(self) -> None:
+        """End the process."""
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        self.process.wait(timeout=60)
+
+
+def run_case(workers: list[Worker], case: str, live: Path, rounds: int, min_seconds: float) -> tuple[Times, Values]:
+    """Times of each contender, and the values that each gave."""
+    values: Values = {}
+    for worker in workers:
+        for contender, value in worker.ask("case", case=case, live=str(live)).items():
+            values[worker.environment, contender] = value
+    times: Times = {key: [] for key in values}
+    for step in range(rounds):
+        skip = [name for name, most in ROUNDS_OF_SLOW.items() if step >= most]
+        for worker in workers:
+            for contender, nanoseconds in worker.ask("step", skip=skip, min_seconds=min_seconds).items():
+                times[worker.environment, contender].append(nanoseconds)
+    return times, values
+
+
+def shown(keys: Values | Times, baselines: tuple[str, ...]) -> list[Key]:
+    """The contenders of a table: those of a peer's environment without the baselines that are there for the ratio."""
+    return [key for key in keys if key[0] == OURS or key[1] not in baselines]
+
+
+def timing(title: str, times: Times, baselines: tuple[str, ...]) -> dict[str, Any]:
+    """A table of times, ratios to the baseline of the same process, and how much faster driftgauge is."""
+
+    def ratio(key: Key) -> float:
+        return median(times[key[0], BASELINE]) / median(times[key])
+
+    ours = ratio((OURS, OURS))
+    columns = [
+        column("contender"),
+        column("min", "ns"),
+        column("median", "ns"),
+        column("samples", "count"),
+        column("scipy + NumPy took", "ratio"),
+        column("driftgauge is faster by", "ratio"),
+    ]
+    rows = [
+        [key[1], min(times[key]), median(times[key]), len(times[key]), ratio(key), ours / ratio(key)]
+        for key in shown(times, baselines)
+    ]
+    note = (
+        "Ratios of medians. The fifth column is the baseline's time over the contender's, both in the contender's "
+        "own process; the sixth divides driftgauge's fifth by the contender's."
+    )
+    return result_table(title, columns, rows, note)
+
+
+def agreement(title: str, values: Values, baselines: tuple[str, ...]) -> dict[str, Any]:
+    """A table of how far each contender's values are from ours, at most over the features."""
+    ours = values[OURS, OURS]
+    columns = [
+        column("contender"),
+        column("KS: largest difference from driftgauge", "error"),
+        column("PSI: largest difference from driftgauge", "error"),
+        column("median PSI", "number"),
+        column("largest PSI", "number"),
+    ]
+    rows = [[OURS, 0.0, 0.0, median(ours["psi"]), max(ours["psi"])]]
+    for key in shown(values, baselines):
+        if key[1] == OURS:
+            continue
+        theirs = values[key]
+        ks = difference(ours["ks"], theirs["ks"]) if "ks" in theirs else None
+        rows.append([key[1], ks, difference(ours["psi"], theirs["psi"]), median(theirs["psi"]), max(theirs["psi"])])
+    note = (
+        "A dash: Evidently's method 'ks' gives the p-value and not the statistic. PSI has no one definition: ours and "
+        "the baselines' have ten quantile bins of the reference and half a row added to each; frouros has ten bins of "
+        "equal width over reference and live rows together and 2e-308 in place of an empty share; Evidently has "
+        "Sturges' number of bins of equal width over both and puts 0.0001 or less in place of an empty share."
+    )
+    return result_table(title, columns, rows, note)
+
+
+def difference(ours: list[float], theirs: list[float]) -> float:
+    """Largest absolute difference over the features."""
+    return float(np.max(np.abs(np.asarray(ours) - np.asarray(theirs))))
+
+
+def main(arguments: list[str] | None = None) -> Path:
+    """Run everything and write ``results/peers.json``."""
+    parser = options(__doc__)
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--no-peers", action="store_true", help="only driftgauge, SciPy and NumPy")
+    return run(parser.parse_args(arguments))
+
+
+def run(chosen: argparse.Namespace) -> Path:
+    """The benchmark itself."""
+    features, reference_rows = (4, 300) if chosen.smoke else (50, 10_000)
+    lengths = (200, 400) if chosen.smoke else (1_000, 10_000, 100_000)
+    full = lengths[1]
+    rounds, min_seconds = (2, 0.0) if chosen.smoke else (chosen.rounds, 0.01)
+    workers = [Worker(OURS, "driftgauge_peer")]
+    if not (chosen.smoke or chosen.no_peers):
+        workers += [Worker("frouros", "frouros_peer"), Worker("evidently", "evidently_peer")]
+    tables, goals, raw, prints = [], [], {}, {}
+
+    with tempfile.TemporaryDirectory() as scratch:
+
+        def stored(name: str, array: Any) -> str:
+            path = Path(scratch) / f"{name}.npy"
+            np.save(path, array)
+            prints[name] = fingerprint(array)
+            return str(path)
+
+        def case(name: str, title: str, kind: str, live: str, some: list[Worker]) -> tuple[Times, Values]:
+            times, values = run_case(some, kind, Path(live), rounds, min_seconds)
+            tables.append(timing(title, times, baselines))
+            raw[name] = {" / ".join(key): samples for key, samples in times.items()}
+            return times, values
+
+        try:
+            environments = {worker.environment: worker.ask("versions") for worker in workers}
+            for label, kinds in (("continuous", CONTINUOUS), ("tied", KINDS[4:])):
+                reference = stored(f"reference_{label}", table(reference_rows, features, 1, kinds=kinds))
+                live = stored(f"live_{label}", table(full, features, 2, kinds=kinds, drift=0.3))
+                for worker in workers:
+                    prepared = worker.ask("prepare", reference=reference, names=names(features))
+                    baselines = tuple(prepared[:3])
+                what = f"KS and PSI of {features} features from {full:,} rows, {label} values"
+                times, values = case(f"rows_{label}", what, "rows", live, workers)
+                faster = median(times[OURS, BASELINE]) / median(times[OURS, OURS])
+                goals.append(goal(f"{what}: faster than scipy + NumPy", 20, faster, better="higher", unit="ratio"))
+                tables.append(agreement(f"Do they agree? {label.capitalize()} values", values, baselines))
+                apart = [difference(values[OURS, OURS]["ks"], found["ks"]) for found in values.values() if "ks" in found]
+                what = f"KS, {label} values: largest difference from scipy and every other contender that gives one"
+                goals.append(goal(what, 1e-12, max(apart), better="lower", unit="error"))
+                if label != "continuous":
+                    continue
+                ticks = {}
+                for length in lengths:
+                    live = stored(f"window_{length}", table(length, features, 3, kinds=kinds, drift=0.3))
+                    what = f"A tick: KS and PSI of {features} features, the window holds {length:,} rows"
+                    # Over 10,000 rows the peers' ticks take many seconds and their part is told by then.
+                    some = workers if length <= full else workers[:1]
+                    times, _ = case(f"tick_{length}", what, "tick", live, some)
+                    ticks[length] = median(times[OURS, OURS])
+                    faster = median(times[OURS, BASELINE]) / ticks[length]
+                    if length == full:
+                        goals.append(goal(f"{what}: faster than scipy + NumPy", 200, faster, better="higher", unit="ratio"))
+                what = f"A tick with {lengths[-1]:,} rows in the window over one with {lengths[0]:,}"
+                goals.append(goal(what, 1.25, ticks[lengths[-1]] / ticks[lengths[0]], better="lower", unit="ratio"))
+        finally:
+            for worker in workers:
+                worker.close()
+
+    found = versions("driftgauge", "numpy", "numba", "scipy")
+    for environment, distributions in environments.items():
+        if environment != OURS:
+            found |= {f"{name} ({environment}'s environment)": version for name, version in distributions.items()}
+    raw = {"fingerprints": prints, "times_nanoseconds": raw}
+    return save("peers", tables=tables, goals=goals, versions=found, raw=raw, smoke=chosen.smoke, folder=chosen.folder)
+
+
+if __name__ == "__main__":
+    print(main())  # noqa: T201

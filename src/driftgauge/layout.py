@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import NormalDist
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from driftgauge.cells import Counts, FeatureReference, Floats
-from driftgauge.kernels import QUANTILE_LEVELS, Search, build_search
+from driftgauge.kernels import QUANTILE_LEVELS, Search, build_search, twins
+from driftgauge.kernels._blocks import sums_before_blocks
 
 __all__ = ["Layout"]
 
-# Cuts of the reference's mass for `shift` and `scale_shift`: 5 % steps, finer in the tails where drift shows first.
+# Cuts of the reference's mass for the two shifts: 5 % steps, finer in the tails, where drift shows.
 _GROUP_CUTS: Final = (0.001, 0.01, *(i / 20 for i in range(1, 20)), 0.99, 0.999)
 
 
@@ -28,18 +29,22 @@ class Layout:
     Parameters
     ----------
     features : tuple of FeatureReference
-        As given, with `points`, `counts` and `bin_starts` as views of the arrays here, so nothing is held twice.
+        As given, with `points`, `counts` and `bin_starts` as views of the arrays here: nothing is held twice.
     cell_offsets : int64[F + 1]
         Slices of `reference` and of every window's counts.
     bin_offsets : int64[F + 1]
         Slices of `reference_bins` and of every array by bin.
     bin_starts : int32[bins total + F]
-        A feature with ``b`` bins has ``b + 1`` entries, from ``bin_offsets[f] + f`` on; counted within the feature.
+        A feature with ``b`` bins has ``b + 1`` entries, from ``bin_offsets[f] + f`` on; that feature's cells.
     reference : uint32[C]
     reference_bins : int64[bins total]
     numeric : bool[F]
     edges, tables, lows, scales, steps, ordered
         The `Search` of each numeric feature; slices by `edge_offsets` and `table_offsets`, int64[F + 1].
+    block_offsets : int64[F + 1]
+        Slices of `reference_blocks`: the reference's rows before every 64th cell, and at the end all.
+    deviations : float64[F]
+        Standard deviation of each numeric feature's reference; NaN else.
     group_offsets : int64[F + 1]
         Slices of the group tables; empty for what is not numeric.
     group_ends : int32[groups]
@@ -64,6 +69,9 @@ class Layout:
     scales: Floats
     steps: NDArray[np.int64]
     ordered: NDArray[np.bool_]
+    block_offsets: NDArray[np.int64]
+    reference_blocks: NDArray[np.int64]
+    deviations: Floats
     group_offsets: NDArray[np.int64]
     group_ends: NDArray[np.int32]
     group_scores: Floats
@@ -80,25 +88,24 @@ class Layout:
         """
         searches = [build_search(f.points) if f.dtype == "numeric" else None for f in features]
         groups = [_groups(f) for f in features]
+        blocks = [sums_before_blocks(f.counts) for f in features]
         cell_offsets = _offsets([f.cells for f in features])
         bin_offsets = _offsets([f.bin_starts.size - 1 for f in features])
         edge_offsets = _offsets([0 if s is None else s.edges.size for s in searches])
         reference = _flat([f.counts for f in features], np.uint32)
         bin_starts = _flat([f.bin_starts for f in features], np.int32)
         edges = _flat([s.edges for s in searches if s is not None], np.float64)
-        kept = []
+        kept: list[FeatureReference] = []
         for number, feature in enumerate(features):
             first_bin = bin_offsets[number] + number
             first_edge = edge_offsets[number] + 1
-            numeric = feature.dtype == "numeric"
+            points = edges[first_edge : first_edge + feature.points.size]
             kept.append(
                 replace(
                     feature,
                     counts=reference[cell_offsets[number] : cell_offsets[number + 1]],
                     bin_starts=bin_starts[first_bin : first_bin + feature.bin_starts.size],
-                    points=edges[first_edge : first_edge + feature.points.size]
-                    if numeric
-                    else feature.points,
+                    points=points if feature.dtype == "numeric" else feature.points,
                 )
             )
         return cls(
@@ -117,6 +124,10 @@ class Layout:
             scales=np.array([0.0 if s is None else s.scale for s in searches]),
             steps=np.array([0 if s is None else s.steps for s in searches], dtype=np.int64),
             ordered=np.array([s is not None and s.ordered for s in searches], dtype=np.bool_),
+            block_offsets=_offsets([b.size for b in blocks]),
+            reference_blocks=_flat(blocks, np.int64),
+            # The twin on purpose: a reference's numbers must not depend on who serves when it is laid out.
+            deviations=np.array([twins.mean_and_deviation(f.points, f.counts)[1] for f in features]),
             group_offsets=_offsets([len(ends) for ends, _ in groups]),
             group_ends=_flat([ends for ends, _ in groups], np.int32),
             group_scores=np.concatenate([np.empty((0, 2)), *(scores for _, scores in groups)]),
@@ -163,7 +174,7 @@ def _offsets(sizes: Sequence[int]) -> NDArray[np.int64]:
     return np.concatenate(([0], np.cumsum(sizes))).astype(np.int64)
 
 
-def _flat(parts: Sequence[NDArray[np.generic]], dtype: type[np.generic]) -> NDArray[np.generic]:
+def _flat(parts: Sequence[NDArray[Any]], dtype: type[np.generic]) -> NDArray[Any]:
     """All parts end to end."""
     return np.concatenate([np.empty(0, dtype=dtype), *parts]).astype(dtype, copy=False)
 
@@ -178,12 +189,12 @@ def _groups(feature: FeatureReference) -> tuple[NDArray[np.int32], Floats]:
 
     Notes
     -----
-    A group that holds the reference's mass from share ``a`` to share ``b`` has the normal scores' mean over it,
+    A group that holds the reference's mass from share ``a`` to share ``b`` has the mean normal score
     ``(phi(z_a) - phi(z_b)) / (b - a)`` with ``z = Phi^-1``, and for the scale score ``(z**2 - 1) / sqrt(2)``
     the mean ``(z_a phi(z_a) - z_b phi(z_b)) / (b - a) / sqrt(2)`` (truncated normal moments: Johnson, Kotz &
-    Balakrishnan, *Continuous Univariate Distributions* 1, 2nd ed., section 13.10). The reference's mean of either
-    is 0 by construction. Dividing by the variance that grouping leaves makes a Gaussian shift of ``d`` give ``d``
-    to first order.
+    Balakrishnan, *Continuous Univariate Distributions* 1, 2nd ed., section 13.10). The reference's mean of
+    either is 0 by construction. Dividing by the variance that grouping leaves makes a Gaussian shift of ``d``
+    give ``d`` to first order.
     """
     empty = np.empty(0, dtype=np.int32), np.empty((0, 2))
     number = feature.counts[: feature.number_cells].astype(np.int64)

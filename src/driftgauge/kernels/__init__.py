@@ -333,7 +333,7 @@ def evaluate(layout: Tables, live: Counts, out: Floats, bin_out: Bins) -> None:
     -----
     ``shift`` and ``scale_shift`` are means of normal scores ``z`` and ``(z**2 - 1) / sqrt(2)`` of the
     reference's ranks, kept per group of cells (`driftgauge.layout`); the reference's are 0. A Gaussian that
-    moves by ``d`` standard deviations has shift ``d`` to first order (grouping saturates it near 3.4); one that widens by a
-    factor ``s`` has scale shift ``(s**2 - 1) / sqrt(2)`` to first order.
+    moves by ``d`` standard deviations has shift ``d`` to first order (grouping saturates it near 3.4); one
+    that widens by a factor ``s`` has scale shift ``(s**2 - 1) / sqrt(2)`` to first order.
     """
     _warm_up.active.evaluate(layout, live, out, bin_out)

@@ -17,9 +17,7 @@ Floats = NDArray[np.float64]
 
 MIN_BUCKETS: Final = 256
 MAX_BUCKETS: Final = 65_536
-BUCKETS_PER_POINT: Final = (
-    4  # 4,096 buckets of 2 bytes at 1,023 points: 8 KiB, as much as the points themselves
-)
+BUCKETS_PER_POINT: Final = 4  # 4,096 buckets of 2 bytes at 1,023 points: 8 KiB, as much as the points
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,7 +33,7 @@ class Search:
     low, scale : float
         A value's bucket is ``(y - low) * scale``, cut to ``[0, buckets - 1]`` and truncated.
     steps : int
-        Halving steps after the table, the same for every value: ``2**steps - 1`` edges fit in the fullest bucket.
+        Halving steps after the table, the same for every value: no bucket holds over ``2**steps - 1`` edges.
     ordered : bool
         False: ``y`` is the value. True: ``y`` is the value's bits as an integer that sorts as the value does,
         which is close to its logarithm and suits heavy tails.
@@ -79,7 +77,7 @@ def build_search(points: Floats, buckets: int | None = None) -> Search:
     points : float64[k]
         Sorted, distinct, finite; at most 32,000.
     buckets : int, optional
-        Table size. Default: four per point rounded up to a power of two, from 256 to 65,536 (DESIGN.md, binning).
+        Table size. Default: four per point, rounded up to a power of two, from 256 to 65,536.
 
     Returns
     -------
@@ -120,8 +118,9 @@ def _grids(mapped: Floats, buckets: int) -> list[tuple[float, float]]:
     while 2 * cut + 1 < mapped.size:
         low, high = float(mapped[cut]), float(mapped[-1 - cut])
         with np.errstate(over="ignore", divide="ignore"):
-            # float64 division on purpose: Python's raises where NumPy's gives infinity
-            scale = float(np.float64(buckets - 1) / (np.float64(high) - np.float64(low)))
+            # The last point goes one bucket before the last, which plus infinity has for itself.
+            # float64 division on purpose: Python's raises where NumPy's gives infinity.
+            scale = float(np.float64(buckets - 2) / (np.float64(high) - np.float64(low)))
         if np.isfinite(scale) and scale > 0.0:
             grids.append((low, scale))
         cut = 2 * cut + 1

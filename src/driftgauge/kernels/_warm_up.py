@@ -33,7 +33,7 @@ def status() -> Status:
 
 
 def warm_up() -> None:
-    """Compile all kernels and let them take over from the twins. Safe to call from any thread, any number of times.
+    """Compile all kernels and let them take over from the twins. From any thread, any number of times.
 
     Another thread's call waits until the compilation under way is done. Never raises: where numba cannot run,
     `status` says 'unavailable' and the twins go on serving.

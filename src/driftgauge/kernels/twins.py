@@ -1,7 +1,7 @@
 """NumPy twins of the compiled kernels: they serve until compilation is done, and where numba cannot run.
 
-The compiled functions have the same names, parameters and results; ``tests/kernels`` holds all of them
-against the plain definitions in ``tests/oracles.py``. What the functions mean is said in ``driftgauge.kernels``.
+The compiled functions have the same names, parameters and results; ``tests/kernels`` holds all of them against the
+plain definitions in ``tests/oracles.py``. What the functions mean is said in ``driftgauge.kernels``.
 """
 
 from __future__ import annotations
@@ -161,7 +161,9 @@ def ks(reference: Counts, live: Counts) -> float:
 def _unit(points: Floats) -> float:
     """What to divide points by so that their squares stay in float64; 1 for all ordinary data."""
     largest = max(abs(float(points[0])), abs(float(points[-1])))
-    return largest if largest > 1e150 or 0.0 < largest < 1e-150 else 1.0
+    if 1e-150 <= largest <= 1e150 or largest == 0.0:
+        return 1.0
+    return min(max(largest, 1e-300), 1e300)
 
 
 def _half_gaps(points: Floats) -> Floats:
@@ -208,8 +210,7 @@ def mean_and_deviation(points: Floats, counts: Counts) -> tuple[float, float, fl
     unit = _unit(points)
     scaled = points / unit
     places = _places(scaled)
-    # Measured from the middle point: counts of values around 1e9 that differ by 1 keep their digits.
-    start = float(scaled[points.size // 2])
+    start = float(scaled[points.size // 2])  # so that values around 1e9 that differ by 1 keep their digits
     away = places - start
     mean = float(held @ away) / rows
     deviation = np.sqrt(float(held @ (away - mean) ** 2) / rows)

@@ -1,0 +1,76 @@
+"""The one place that touches numba's compiler: how a kernel is compiled, and the types it may take."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+from numba import njit, types
+
+__all__ = [
+    "BINS",
+    "BOOLEANS",
+    "COUNTS",
+    "FLAG",
+    "FLOAT",
+    "FLOATS",
+    "FLOAT_COLUMN",
+    "FLOAT_ROWS",
+    "INDEX_BLOCK",
+    "INDICES",
+    "INTEGERS",
+    "NUMBER",
+    "OUT_BINS",
+    "OUT_COUNTS",
+    "OUT_FLOATS",
+    "OUT_FLOAT_ROWS",
+    "OUT_INDEX_ROWS",
+    "OUT_INDICES",
+    "SMALL_INTEGERS",
+    "VOID",
+    "kernel",
+]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _read(dtype: Any, dimensions: int = 1, order: str = "C") -> Any:
+    # Declared read-only, a parameter takes both writable and read-only arrays; the other way round numba refuses.
+    return types.Array(dtype, dimensions, order, readonly=True)
+
+
+VOID: Final = types.void
+NUMBER: Final = types.int64
+FLOAT: Final = types.float64
+FLAG: Final = types.boolean
+FLOATS: Final = _read(types.float64)
+FLOAT_COLUMN: Final = _read(types.float64, order="A")
+FLOAT_ROWS: Final = _read(types.float64, 2, "A")
+INDICES: Final = _read(types.uint16)
+INDEX_BLOCK: Final = _read(types.uint16, 2, "A")
+COUNTS: Final = _read(types.uint32)
+BINS: Final = _read(types.int64)
+INTEGERS: Final = BINS
+SMALL_INTEGERS: Final = _read(types.int32)
+BOOLEANS: Final = _read(types.boolean)
+OUT_FLOATS: Final = types.float64[::1]
+OUT_FLOAT_ROWS: Final = types.float64[:, ::1]
+OUT_INDICES: Final = types.uint16[::1]
+OUT_INDEX_ROWS: Final = types.uint16[:, ::1]
+OUT_COUNTS: Final = types.uint32[::1]
+OUT_BINS: Final = types.int64[::1]
+
+
+def kernel(result: Any, *parameters: Any) -> Callable[[F], F]:
+    """Compile a function of exactly these types, once, when its module is imported.
+
+    It releases the GIL and is never parallel (threads of numba's do not survive a fork), never fast-math (NaN
+    has a meaning here) and never cached on disk (that fails at import where no directory can be written).
+    Division by zero gives NaN or infinity as in NumPy.
+    """
+
+    def compile_it(function: F) -> F:
+        compiled: F = njit([result(*parameters)], nogil=True, cache=False, error_model="numpy")(function)
+        return compiled
+
+    return compile_it

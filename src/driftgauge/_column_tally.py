@@ -1,0 +1,68 @@
+"""One column of an unfinished reference: its type once it is known, and its tally."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from driftgauge._columns import Categories, ColumnType
+from driftgauge._tally import CategoryTally, NumberTally
+from driftgauge.cells import Floats, is_missing
+from driftgauge.errors import DataError
+
+__all__ = ["ColumnTally", "check_type", "has_value"]
+
+
+class ColumnTally:
+    """One column: its type, known with its first value that is not missing, and its tally."""
+
+    __slots__ = ("dtype", "missing", "tally")
+
+    def __init__(self) -> None:
+        self.dtype: str | None = None
+        self.missing = 0
+        """Rows before the type was known; all of them were missing."""
+        self.tally: NumberTally | CategoryTally | None = None
+
+    def start(self, dtype: str, *, bounded: bool) -> None:
+        """Settle the type; the rows so far were missing."""
+        self.dtype = dtype
+        self.tally = NumberTally(bounded=bounded) if dtype == "numeric" else CategoryTally()
+        self.tally.missing = self.missing
+
+    def update(self, values: Floats | Categories) -> None:
+        """Count the values of one batch."""
+        if isinstance(self.tally, NumberTally):
+            assert not isinstance(values, Categories)
+            self.tally.update(values)
+        elif self.tally is not None:
+            self.tally.update(values if isinstance(values, Categories) else _boolean_codes(values))
+
+
+def _boolean_codes(values: Floats) -> Categories:
+    codes = np.full(values.size, -1, np.int32)
+    present = ~np.isnan(values)
+    codes[present] = values[present] != 0.0
+    return Categories(codes, ("false", "true"))
+
+
+def has_value(values: Floats | Categories) -> bool:
+    """Whether any value is not missing; only then is a column's type known."""
+    if isinstance(values, Categories):
+        return bool((values.codes >= 0).any())
+    return not bool(is_missing(values).all())
+
+
+def check_type(name: str, dtype: ColumnType, *, too_large: bool) -> None:
+    """Refuse, with a hint, what can be no feature."""
+    if dtype == "date":
+        message = (
+            f"column {name!r} holds dates or durations, which always move on; name it in exclude=, "
+            "or derive the hour, the weekday or an age from it"
+        )
+        raise DataError(message)
+    if too_large:
+        message = (
+            f"column {name!r} holds integers beyond 2**53, which float64 cannot tell apart; if it is an "
+            "identifier name it in exclude=, if a category in categorical="
+        )
+        raise DataError(message)

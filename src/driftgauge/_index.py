@@ -1,0 +1,100 @@
+"""From columns of any type to the cell index of each value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from driftgauge import kernels
+from driftgauge._columns import Categories, Columns, label
+from driftgauge.cells import MISSING, FeatureReference, Floats, is_missing
+from driftgauge.layout import Layout
+
+__all__ = ["index_columns"]
+
+BLOCK_ROWS: Final = 4_096  # 20 features of float64 are 640 KiB: a block stays in the second-level cache
+
+_WORDS: Final = {"false": 0, "0": 0, "true": 1, "1": 1}
+
+
+def index_columns(columns: Columns, layout: Layout, numbers: Mapping[str, int]) -> NDArray[np.uint16]:
+    """Cells uint16[features, rows]; *numbers* gives each feature's place by its name."""
+    features = layout.features
+    out = np.empty((len(features), columns.rows), np.uint16)
+    absent = set(range(len(features)))
+    numeric: list[tuple[int, Floats]] = []
+    for name, values in zip(columns.names, columns.values, strict=True):
+        number = numbers.get(name)
+        if number is None:
+            continue
+        absent.discard(number)
+        feature = features[number]
+        if feature.dtype == "numeric":
+            floats = _spelled(values) if isinstance(values, Categories) else values
+            numeric.append((number, _snap(floats, feature.points) if name in columns.single else floats))
+        else:
+            out[number] = _category_cells(values, feature)
+    for number in absent:
+        out[number] = features[number].missing_cell
+    if numeric:
+        _index_numeric(numeric, layout, out)
+    return out
+
+
+def _index_numeric(numeric: list[tuple[int, Floats]], layout: Layout, out: NDArray[np.uint16]) -> None:
+    which = np.array([number for number, _ in numeric], np.int32)
+    rows = out.shape[1]
+    for start in range(0, rows, BLOCK_ROWS):
+        stop = min(start + BLOCK_ROWS, rows)
+        block = np.empty((stop - start, which.size))
+        for place, (_, values) in enumerate(numeric):
+            block[:, place] = values[start:stop]
+        kernels.index_numeric_columns(block, layout, which, out[:, start:stop])
+
+
+def _spelled(column: Categories) -> Floats:
+    """Numbers that labels spell; not a number where they spell none."""
+    table = np.full(len(column.labels) + 1, np.nan)
+    table[-1] = MISSING
+    for code, text in enumerate(column.labels):
+        try:
+            table[code] = float(text)
+        except ValueError:
+            table[code] = _WORDS.get(text, np.nan)
+    return table[column.codes]
+
+
+def _snap(values: Floats, points: Floats) -> Floats:
+    """Values that came as float32, moved to the reference point that is the same number in float32.
+
+    Without it 0.1 read as float32 lies just above the point 0.1, in the next cell and often in the next bin.
+    """
+    with np.errstate(over="ignore"):
+        rounded = points.astype(np.float32).astype(np.float64)
+    nearest = np.minimum(np.searchsorted(rounded, values), points.size - 1)
+    same = rounded[nearest] == values
+    return np.where(same, points[nearest], values)
+
+
+def _category_cells(values: Floats | Categories, feature: FeatureReference) -> NDArray[np.uint16]:
+    if feature.dtype == "boolean":
+        known = _WORDS
+        fold = True
+    else:
+        known = {text: cell for cell, text in enumerate(feature.categories)}
+        fold = False
+    if isinstance(values, Categories):
+        labels, codes = values.labels, values.codes
+    else:
+        distinct, inverse = np.unique(
+            values.view(np.uint64), return_inverse=True
+        )  # by bits: NaN equals itself
+        numbers = distinct.view(np.float64)
+        labels = tuple(map(label, numbers))
+        missing = np.isnan(numbers) if feature.dtype == "categorical" else is_missing(numbers)
+        codes = np.where(missing[inverse], -1, inverse).astype(np.int32)
+    table = [known.get(text.lower() if fold else text, feature.unseen_cell) for text in labels]
+    return np.array([*table, feature.missing_cell], np.uint16)[codes]

@@ -15,7 +15,9 @@ from driftgauge.layout import Layout
 
 __all__ = ["index_columns"]
 
-BLOCK_ROWS: Final = 4_096  # 20 features of float64 are 640 KiB: a block stays in the second-level cache
+# Up to here one call for all features: a call costs about as much as 200 values. Beyond, one call a feature,
+# which reads each column where it is instead of from a block that no cache holds.
+BLOCK_ROWS: Final = 4_096
 
 _WORDS: Final = {"false": 0, "0": 0, "true": 1, "1": 1}
 
@@ -45,14 +47,15 @@ def index_columns(columns: Columns, layout: Layout, numbers: Mapping[str, int]) 
 
 
 def _index_numeric(numeric: list[tuple[int, Floats]], layout: Layout, out: NDArray[np.uint16]) -> None:
+    if out.shape[1] > BLOCK_ROWS:
+        for number, values in numeric:
+            kernels.index_numeric(np.ascontiguousarray(values), layout.search(number), out[number])
+        return
+    block = np.empty((out.shape[1], len(numeric)))
+    for place, (_, values) in enumerate(numeric):
+        block[:, place] = values
     which = np.array([number for number, _ in numeric], np.int32)
-    rows = out.shape[1]
-    for start in range(0, rows, BLOCK_ROWS):
-        stop = min(start + BLOCK_ROWS, rows)
-        block = np.empty((stop - start, which.size))
-        for place, (_, values) in enumerate(numeric):
-            block[:, place] = values[start:stop]
-        kernels.index_numeric_columns(block, layout, which, out[:, start:stop])
+    kernels.index_numeric_columns(block, layout, which, out)
 
 
 def _spelled(column: Categories) -> Floats:

@@ -306,8 +306,9 @@ class Reference:
         if isinstance(data, Columns):
             return data
         categorical = [feature.name for feature in self.features if feature.dtype == "categorical"]
-        width = data.shape[1] if len(getattr(data, "shape", ())) == 2 else None
-        names = self.inputs if width == len(self.inputs) and width != len(self.features) else self.names
+        inputs = self.inputs
+        only_inputs = _width(data) == len(inputs) != len(self.features)
+        names = inputs if only_inputs else self.names
         return to_columns(data, names=names, only=self._numbers, categorical=categorical)
 
     def index(self, data: Any) -> NDArray[np.uint16]:
@@ -335,3 +336,11 @@ class Reference:
         counts = np.zeros(self.layout.cells, np.uint32)
         kernels.add_counts(self.index(data), self.layout.cell_offsets, counts)
         return counts
+
+
+def _width(data: Any) -> int | None:
+    """Values a row of an array, a tensor or a list of rows; of one row given as one dimension, its length."""
+    shape = getattr(data, "shape", None)
+    if shape is None and isinstance(data, list | tuple) and data:
+        return len(data[0]) if isinstance(data[0], list | tuple) else len(data)
+    return int(shape[-1]) if shape else None

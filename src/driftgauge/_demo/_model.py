@@ -33,7 +33,7 @@ class RidgeRides:
     def __init__(self, hours: Hours) -> None:
         design = _design(hours.columns)
         gram = design.T @ design + np.eye(design.shape[1])
-        self._coefficients: Floats = np.linalg.solve(gram, design.T @ hours.rides)
+        self._coefficients = np.linalg.solve(gram, design.T @ hours.rides).astype(np.float64)
 
     def predict(self, columns: Mapping[str, ArrayLike]) -> Floats:
         """Rides for each row, float64[n], never below 0."""

@@ -18,8 +18,8 @@ __all__ = ["COLUMNS", "FILE", "make", "trimmed"]
 
 FILE = Path(__file__).with_name("bike_sharing_hours.csv.gz")
 
-# What the demo's model sees, when it was, and the truth. Left out: instant (a row number), season, yr and mnth
-# (they follow from the date), casual and registered (they add up to cnt).
+# What the demo's model sees, when it was, and the truth. Left out: instant (a row number), season, yr and
+# mnth (they follow from the date), casual and registered (they add up to cnt).
 COLUMNS = (
     "dteday",
     "hr",

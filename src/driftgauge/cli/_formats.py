@@ -13,8 +13,8 @@ The JSON schema, format 1 (new keys may be added, none changes its meaning withi
 - ``features``: list in the reference's order. Each has ``name``, ``kind`` (``input``, ``output``), ``dtype``
   (``numeric``, ``boolean``, ``categorical``), ``result``, ``explanation`` and
 
-  - ``reasons``: list of ``statistic``, ``value``, ``threshold``, ``critical``, ``text``; for a ratio ``value``
-    is its rise over the reference's;
+  - ``reasons``: list of ``statistic``, ``value``, ``threshold``, ``critical``, ``text``; a ratio's ``value``
+    is its rise over the reference's own;
   - ``statistics``: null when the feature could not be compared, else ``psi``, ``psi_debiased``,
     ``psi_critical``, ``js``, ``hellinger``, ``total_variation``, ``chi_square``, ``ks``, ``ks_critical``,
     ``wasserstein``, ``shift``, ``scale_shift``, ``missing_ratio``, ``unseen_ratio``, ``out_of_range_ratio``,

@@ -203,14 +203,19 @@ def _feature(
     reference_rows: int,
     live_rows: int,
 ) -> FeatureVerdict:
-    reasons = [
-        *_effect("PSI", "psi", live.psi, live.psi_critical, thresholds.psi, feature, live),
-        *_effect("KS", "ks", live.ks, live.ks_critical, thresholds.ks, feature, live),
-    ]
+    ratios = []
     limits = (thresholds.missing, thresholds.unseen, thresholds.out_of_range)
     for name, limit in zip(RATIOS, limits, strict=True):
         before, now = getattr(feature, f"reference_{name}"), getattr(live, name)
-        reasons += _ratio(name, before, now, limit, reference_rows, live_rows)
+        ratios += _ratio(name, before, now, limit, reference_rows, live_rows)
+    label, move = _largest_move(feature, live)
+    if label in {RATIOS[reason.statistic] for reason in ratios}:
+        move = ""  # the ratio's own sentence says it
+    reasons = [
+        *_effect("PSI", "psi", live.psi, live.psi_critical, thresholds.psi, move),
+        *_effect("KS", "ks", live.ks, live.ks_critical, thresholds.ks),
+        *ratios,
+    ]
     return FeatureVerdict(
         name=feature.name,
         kind=feature.kind,
@@ -229,22 +234,19 @@ def _effect(
     value: float | None,
     critical: float | None,
     threshold: float | None,
-    feature: FeatureSnapshot,
-    live: FeatureStatistics,
+    more: str = "",
 ) -> list[Reason]:
     if threshold is None or value is None or math.isnan(value):
         return []
     noise = critical if critical is not None and math.isfinite(critical) else 0.0
     if value <= threshold or value <= noise:
         return []
-    text = f"{title} {value:.3f} is over {threshold:g} and over the {noise:.3f} that noise explains"
-    if name == "psi":
-        text += f"; {_largest_move(feature, live)}"
+    text = f"{title} {value:.3f} is over {threshold:g} and over the {noise:.3f} that noise explains{more}"
     return [Reason(statistic=name, value=value, threshold=threshold, critical=critical, text=text)]
 
 
-def _largest_move(feature: FeatureSnapshot, live: FeatureStatistics) -> str:
-    """The bin that adds most to PSI, in words."""
+def _largest_move(feature: FeatureSnapshot, live: FeatureStatistics) -> tuple[str, str]:
+    """The bin that adds most to PSI: its label, and the move in words."""
     # Half a row on each side stands in for an empty bin, as in PSI itself.
     reference_rows, live_rows = sum(feature.reference_bin_rows) or 1, sum(live.bin_rows) or 1
     moves = [
@@ -254,7 +256,8 @@ def _largest_move(feature: FeatureSnapshot, live: FeatureStatistics) -> str:
     ]
     b = max(range(len(moves)), key=moves.__getitem__)
     before, now = feature.reference_bin_rows[b] / reference_rows, live.bin_rows[b] / live_rows
-    return f"{feature.bin_labels[b]} went from {before:.1%} to {now:.1%} of rows"
+    label = feature.bin_labels[b]
+    return label, f"; {label} went from {before:.1%} to {now:.1%} of rows"
 
 
 def _ratio(

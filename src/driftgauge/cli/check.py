@@ -1,0 +1,256 @@
+"""``driftgauge check``: one file against a reference."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from driftgauge.cli.profile import names_option
+from driftgauge.errors import DataError, ReferenceFileError
+
+if TYPE_CHECKING:
+    from driftgauge.cells import Counts
+    from driftgauge.cli._formats import Comparison
+    from driftgauge.cli._verdict import FeatureVerdict, Thresholds
+    from driftgauge.reference import Reference
+
+__all__ = ["command"]
+
+
+def _limit(flag: str, default: str, text: str) -> Callable[[Any], Any]:
+    """An option that is a number from 0 up, or ``off``, which becomes None."""
+
+    def parse(_: click.Context, __: click.Parameter, value: str) -> float | None:
+        if value == "off":
+            return None
+        try:
+            limit = float(value)
+        except ValueError:
+            limit = -1.0
+        if not 0.0 <= limit < float("inf"):
+            message = f"{value!r} is neither a number from 0 up nor 'off'"
+            raise click.BadParameter(message)
+        return limit
+
+    return click.option(
+        flag, default=default, show_default=True, metavar="NUMBER|off", callback=parse, help=text
+    )
+
+
+@click.command("check")
+@click.argument("reference", type=click.Path())
+@click.argument("file", type=click.Path())
+@click.option(
+    "--format",
+    "style",
+    type=click.Choice(["table", "json", "markdown", "junit"]),
+    default="table",
+    show_default=True,
+)
+@_limit("--psi", "0.2", "Drift when PSI is over this and over its noise.")
+@_limit("--ks", "off", "Drift when KS is over this and over its noise.")
+@_limit("--missing", "0.05", "Drift when the missing ratio rises by more.")
+@_limit("--unseen", "0.05", "Drift when the ratio of unseen categories rises by more.")
+@_limit("--out-of-range", "0.05", "Drift when the out-of-range ratio rises by more.")
+@click.option(
+    "--min-rows",
+    type=click.IntRange(min=1),
+    default=100,
+    show_default=True,
+    help="With fewer: could not tell.",
+)
+@names_option("--features", "Only these, separated by commas.")
+@click.option("--kind", type=click.Choice(["input", "output"]), help="Only model inputs, or only outputs.")
+def command(
+    reference: str,
+    file: str,
+    style: str,
+    min_rows: int,
+    features: tuple[str, ...],
+    kind: str | None,
+    **limits: float | None,
+) -> int:
+    """Compare FILE (Parquet, CSV or TSV; text also .gz) with a REFERENCE from `profile`.
+
+    Exit status: 0 no drift, 1 drift, 2 could not tell (too few rows, a column of the reference that the file
+    does not have, a file that cannot be read, wrong usage).
+
+    A feature drifts when a number is over its threshold and over what sampling noise alone explains at this
+    number of rows (one look, level 0.999).
+    """
+    from driftgauge.cli._formats import Comparison
+    from driftgauge.cli._verdict import Thresholds, unknown
+
+    thresholds = Thresholds(**limits)
+    try:
+        comparison = _compare(reference, file, thresholds, min_rows, features, kind)
+    except (DataError, ReferenceFileError) as error:
+        if style == "table":
+            raise
+        from driftgauge.cli._console import version
+
+        # A CI job reads the file that it asked for, not stderr.
+        comparison = Comparison(
+            verdict=unknown(str(error)),
+            thresholds=thresholds,
+            min_rows=min_rows,
+            reference_file=reference,
+            live_file=file,
+            version=version(),
+        )
+        click.echo(f"Error: {error}", err=True)
+    _write(comparison, style)
+    return comparison.verdict.exit_status
+
+
+def _compare(
+    path: str,
+    file: str,
+    thresholds: Thresholds,
+    min_rows: int,
+    features: tuple[str, ...],
+    kind: str | None,
+) -> Comparison:
+    from driftgauge._evaluate import evaluate
+    from driftgauge.cli._console import version
+    from driftgauge.cli._formats import Comparison
+    from driftgauge.cli._verdict import judge
+    from driftgauge.reference import Reference
+
+    reference = Reference.load(path)
+    chosen = _choose(reference, features, kind)
+    whole, there = _count(reference, file, chosen)
+    now_seconds = time.time()
+    snapshot = evaluate(reference, [whole], now_seconds=now_seconds, min_rows=1)
+    absent = chosen - there if whole.rows else frozenset()
+    return Comparison(
+        verdict=judge(snapshot, thresholds, only=chosen, absent=absent, min_rows=min_rows),
+        thresholds=thresholds,
+        min_rows=min_rows,
+        reference_file=path,
+        live_file=file,
+        version=version(),
+        reference_id=reference.id,
+        model=reference.model,
+        model_version=reference.version,
+        reference_rows=reference.rows,
+        created_timestamp_seconds=reference.created_timestamp_seconds,
+    )
+
+
+def _choose(reference: Reference, features: tuple[str, ...], kind: str | None) -> frozenset[str]:
+    unknown_names = sorted(set(features) - set(reference.names))
+    if unknown_names:
+        there = ", ".join(sorted(reference.names))
+        message = f"no feature {unknown_names[0]!r} in the reference; there are {there}"
+        raise click.BadParameter(message, param_hint="--features")
+    chosen = frozenset(
+        feature.name
+        for feature in reference.features
+        if (not features or feature.name in features) and kind in (None, feature.kind)
+    )
+    if not chosen:
+        message = "no feature is left to check; use a wider --features or --kind"
+        raise click.UsageError(message)
+    return chosen
+
+
+@dataclass(frozen=True, slots=True)
+class _WholeFile:
+    """All rows of a file as one window."""
+
+    reference_id: str
+    counts: Counts
+    rows: int
+    name: str = "file"
+
+    def seconds(self, now_seconds: float) -> float:
+        del now_seconds
+        return 0.0
+
+
+def _count(reference: Reference, file: str, chosen: frozenset[str]) -> tuple[_WholeFile, frozenset[str]]:
+    """Counts of the whole file in bounded memory, and the columns that it has."""
+    import numpy as np
+
+    from driftgauge.cli._console import row_progress
+    from driftgauge.files import read_batches, total_rows
+
+    total = total_rows(file)
+    columns = None
+    if total:
+        # Parquet keeps columns apart, so only those that are compared need to be read.
+        first = next(iter(read_batches(file, batch_rows=1)))
+        columns = [name for name in first.column_names if name in chosen]
+    counts = np.zeros(reference.layout.cells, np.uint32)
+    rows, there = 0, frozenset[str]()
+    with row_progress(f"check {file}", total) as on_rows:
+        if columns != []:
+            for batch in read_batches(file, columns=columns):
+                counts += reference.count(batch)
+                rows += batch.num_rows
+                there = there or frozenset(batch.column_names)
+                on_rows(batch.num_rows)
+    return _WholeFile(reference.id, counts, rows or total or 0), there
+
+
+def _write(comparison: Comparison, style: str) -> None:
+    from driftgauge.cli import _formats
+
+    if style == "table":
+        _print(comparison)
+    else:
+        writer = {"json": _formats.to_json, "markdown": _formats.to_markdown, "junit": _formats.to_junit}[
+            style
+        ]
+        click.echo(writer(comparison), nl=False)
+
+
+COLUMNS = ("feature", "PSI", "noise", "KS", "noise", "missing", "unseen", "out of range", "result")
+STYLES = {"drift": "bold red", "could not tell": "yellow", "no drift": "green"}
+
+
+def _print(comparison: Comparison) -> None:
+    from rich.text import Text
+
+    from driftgauge.cli._console import console, plain_table, print_table
+    from driftgauge.cli._text import clean
+
+    screen, verdict = console(), comparison.verdict
+    if verdict.features:
+        table = plain_table(*COLUMNS, right=COLUMNS[1:-1])
+        for feature in verdict.features:
+            result = Text(feature.result, style=STYLES[feature.result])
+            table.add_row(Text(clean(feature.name)), *_numbers(feature), result)
+        print_table(screen, table)
+        screen.print()
+    for feature in verdict.features:
+        if feature.result != "no drift":
+            line = Text(clean(feature.name), style="bold").append(
+                f": {clean(feature.explanation)}", style="none"
+            )
+            screen.print(line, soft_wrap=True)
+    compared = f"reference {comparison.reference_rows:,} rows, file {verdict.rows:,} rows"
+    end = Text(verdict.result, style=STYLES[verdict.result])
+    screen.print(end.append(f": {clean(verdict.explanation)}; {compared}", style="none"), soft_wrap=True)
+
+
+def _numbers(feature: FeatureVerdict) -> list[str]:
+    from driftgauge.cli._text import number, ratio
+
+    live = feature.statistics
+    if live is None:
+        return [""] * 7
+    return [
+        number(live.psi),
+        number(live.psi_critical),
+        number(live.ks),
+        number(live.ks_critical),
+        ratio(live.missing_ratio),
+        ratio(live.unseen_ratio),
+        ratio(live.out_of_range_ratio),
+    ]

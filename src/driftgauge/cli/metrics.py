@@ -1,0 +1,18 @@
+"""``driftgauge metrics``: the catalogue as a table."""
+
+from __future__ import annotations
+
+import click
+
+__all__ = ["command"]
+
+
+@click.command("metrics")
+def command() -> None:
+    """List every metric that is exported: name, type, labels and what it says.
+
+    As Markdown, from the same catalogue that the exporters read.
+    """
+    from driftgauge.catalogue import markdown_table
+
+    click.echo(markdown_table(), nl=False)

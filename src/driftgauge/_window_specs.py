@@ -188,15 +188,15 @@ def duration(length: str | float | timedelta, *, panes: int = DEFAULT_PANES) -> 
     return Duration(float(length), panes)
 
 
-def spec_from_dict(values: dict[str, Any]) -> WindowSpec:
+def spec_from_dict(values: object) -> WindowSpec:
     """The specification that `to_dict` wrote; ConfigError when it is not one."""
-    kind = values.get("kind")
-    if kind == "rows" and set(values) == {"kind", "size"}:
-        return Rows(values["size"])
-    if kind == "duration" and set(values) == {"kind", "seconds", "panes"}:
-        seconds = values["seconds"]
+    fields: dict[str, Any] = values if isinstance(values, dict) else {}
+    if fields.get("kind") == "rows" and set(fields) == {"kind", "size"}:
+        return Rows(fields["size"])
+    if fields.get("kind") == "duration" and set(fields) == {"kind", "seconds", "panes"}:
+        seconds = fields["seconds"]
         if isinstance(seconds, (int, float)) and not isinstance(seconds, bool):
-            return Duration(float(seconds), values["panes"])
+            return Duration(float(seconds), fields["panes"])
     message = f"a window specification has kind 'duration' or 'rows' and its own fields, got {values!r}"
     raise ConfigError(message)
 

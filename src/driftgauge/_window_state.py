@@ -264,9 +264,7 @@ def _add(counts: Sequence[Counts]) -> Counts:
     for one in counts:
         total += one
     if total.size and int(total.max()) > MAX_COUNT:
-        message = (
-            f"a cell can count up to {MAX_COUNT:,} rows, the merge has {int(total.max()):,}; merge fewer"
-        )
+        message = f"a cell can count up to {MAX_COUNT:,} rows, the merge has {int(total.max()):,}"
         raise StateError(message)
     return total.astype(np.uint32)
 
@@ -314,17 +312,15 @@ def _from_parts(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Wind
     numbers, rows = _array(arrays, "pane_numbers", "i8", 1), _array(arrays, "pane_rows", "i8", 1)
     firsts = _array(arrays, "pane_seconds", "f8", 1)
     panes = []
-    for place, number in enumerate(numbers.tolist()):
+    listed = zip(numbers.tolist(), rows.tolist(), firsts.tolist(), strict=True)
+    for place, (number, held, first) in enumerate(listed):
         occupied = _array(arrays, f"pane_{place}_occupied", "u1", 1)
         kept = _array(arrays, f"pane_{place}_counts", ("u1", "u2", "u4"), 1)
         bits = np.unpackbits(occupied)
         if occupied.size != -(-counts.size // 8) or bits[counts.size :].any() or int(bits.sum()) != kept.size:
             message = f"pane {place} does not fit {counts.size:,} cells"
             raise ValueError(message)
-        first = float(firsts[place])
-        panes.append(
-            Pane(number=number, rows=int(rows[place]), first_seconds=first, occupied=occupied, counts=kept)
-        )
+        panes.append(Pane(number=number, rows=held, first_seconds=first, occupied=occupied, counts=kept))
     newest = header["newest"]
     return WindowState(
         spec=spec_from_dict(header["spec"]),

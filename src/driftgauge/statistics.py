@@ -56,7 +56,7 @@ def psi(reference: ArrayLike, live: ArrayLike) -> float:
     >>> psi([500, 300, 200], [500, 300, 200])
     0.0
     >>> round(psi([500, 300, 200], [250, 300, 450]), 3)
-    0.374
+    0.375
 
     Notes
     -----
@@ -88,7 +88,7 @@ def psi_debiased(reference: ArrayLike, live: ArrayLike) -> float:
     Examples
     --------
     >>> round(psi_debiased([500, 300, 200], [250, 300, 450]), 3)
-    0.37
+    0.371
 
     Notes
     -----

@@ -14,14 +14,17 @@ __all__ = ["RidgeRides"]
 Floats = NDArray[np.float64]
 
 
+DAY = np.eye(24)
+NUMBERS = ("holiday", "temperature", "feels_like", "humidity", "windspeed")
+
+
 def _design(columns: Mapping[str, ArrayLike]) -> Floats:
-    """Model matrix, float64[n, 57]: a daily curve, another on working days, the weather, a constant."""
-    hours = np.eye(24)[np.asarray(columns["hour"], dtype=np.intp)]
-    working = np.asarray(columns["workingday"], dtype=np.float64)[:, None]
-    weather = (np.asarray(columns["weather"])[:, None] == WEATHER[2:]).astype(np.float64)
-    names = ("holiday", "temperature", "feels_like", "humidity", "windspeed")
-    numbers = np.column_stack([np.asarray(columns[name], dtype=np.float64) for name in names])
-    return np.hstack([hours, hours * working, weather, numbers, np.ones((hours.shape[0], 1))])
+    """Model matrix, float64[n, 56]: a daily curve, another on working days, the weather."""
+    hours = DAY[np.atleast_1d(np.asarray(columns["hour"], dtype=np.intp))]
+    working = np.atleast_1d(np.asarray(columns["workingday"], dtype=np.float64))[:, None]
+    weather = np.atleast_1d(columns["weather"])[:, None] == WEATHER[2:]
+    numbers = np.column_stack([np.asarray(columns[name], dtype=np.float64) for name in NUMBERS])
+    return np.hstack([hours, hours * working, weather.astype(np.float64), numbers])
 
 
 class RidgeRides:
@@ -36,6 +39,6 @@ class RidgeRides:
         self._coefficients = np.linalg.solve(gram, design.T @ hours.rides).astype(np.float64)
 
     def predict(self, columns: Mapping[str, ArrayLike]) -> Floats:
-        """Rides for each row, float64[n], never below 0."""
+        """Rides for each row, float64[n], never below 0; *columns* are arrays, or numbers for one row."""
         rides: Floats = np.maximum(_design(columns) @ self._coefficients, 0.0)
         return rides

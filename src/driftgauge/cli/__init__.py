@@ -7,6 +7,10 @@ __all__ = ["main"]
 
 def main() -> None:
     """Runs ``driftgauge`` with the process's arguments and exits with its status."""
-    from driftgauge.cli._program import run
+    try:
+        from driftgauge.cli._program import run
 
-    run()
+        run()
+    except KeyboardInterrupt:
+        # Ctrl-C while modules load, or a second one while the first is being answered.
+        raise SystemExit(130) from None

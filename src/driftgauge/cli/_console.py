@@ -7,16 +7,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
+import click
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rich.console import Console
     from rich.table import Table
 
-__all__ = ["console", "plain_table", "print_table", "row_progress", "version"]
+__all__ = ["Failure", "console", "plain_table", "print_table", "row_progress", "version"]
 
 # Files and logs have no width; this one fits a review and keeps transcripts the same everywhere.
 PIPE_WIDTH: Final = 120
+
+
+class Failure(click.ClickException):
+    """One line on stderr and exit status 2."""
+
+    exit_code = 2
 
 
 def version() -> str:

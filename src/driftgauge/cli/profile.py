@@ -66,7 +66,7 @@ def command(
 
     The file is read in batches, so it may be larger than memory. NAMES are separated by commas.
     """
-    from driftgauge.cli._console import row_progress
+    from driftgauge.cli._console import Failure, row_progress
     from driftgauge.files import read_batches, total_rows
     from driftgauge.reference import Reference
 
@@ -86,7 +86,7 @@ def command(
         reference.save(target)
     except OSError as error:
         message = f"cannot write {target!r}: {error.strerror or error}"
-        raise click.ClickException(message) from error
+        raise Failure(message) from error
     if style == "json":
         click.echo(json.dumps(_document(reference, target), indent=2, ensure_ascii=False, allow_nan=False))
     else:

@@ -1,4 +1,4 @@
-"""The compiled functions under the names and parameters of their twins. Importing this module compiles them all."""
+"""The compiled functions under the names and parameters of their twins. Importing it compiles them all."""
 
 from __future__ import annotations
 
@@ -121,13 +121,10 @@ def quantiles(points: Floats, counts: Counts, levels: Floats, out: Floats) -> No
 
 def wasserstein(points: Floats, reference: Counts, live: Counts) -> float:
     """See `driftgauge.kernels.wasserstein`."""
-    cells = 2 * points.size + 3
-    n = int(reference[:cells].sum(dtype=np.int64))
-    m = int(live[:cells].sum(dtype=np.int64))
     deviation = mean_and_deviation(points, reference)[1]
-    if m == 0 or not deviation > 0.0:  # NaN when the reference is empty
+    if not deviation > 0.0 or not live[: 2 * points.size + 3].any():  # NaN when the reference is empty
         return np.nan
-    return float(area_between(points, reference, live, n, m)) / deviation
+    return float(area_between(points, reference, live, _blocks(reference), _blocks(live))) / deviation
 
 
 def evaluate(layout: Tables, live: Counts, out: Floats, bin_out: Bins) -> None:

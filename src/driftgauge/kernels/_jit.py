@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Literal, TypeVar, cast
 
 from numba import njit, types
 
@@ -34,8 +34,8 @@ __all__ = [
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def _read(dtype: Any, dimensions: int = 1, order: str = "C") -> Any:
-    # Declared read-only, a parameter takes both writable and read-only arrays; the other way round numba refuses.
+def _read(dtype: Any, dimensions: int = 1, order: Literal["A", "C"] = "C") -> Any:
+    # A parameter declared read-only takes writable arrays too; the other way round numba refuses.
     return types.Array(dtype, dimensions, order, readonly=True)
 
 
@@ -61,16 +61,24 @@ OUT_COUNTS: Final = types.uint32[::1]
 OUT_BINS: Final = types.int64[::1]
 
 
-def kernel(result: Any, *parameters: Any) -> Callable[[F], F]:
+def kernel(result: Any, *parameters: Any, reassociate: bool = False) -> Callable[[F], F]:
     """Compile a function of exactly these types, once, when its module is imported.
 
-    It releases the GIL and is never parallel (threads of numba's do not survive a fork), never fast-math (NaN
-    has a meaning here) and never cached on disk (that fails at import where no directory can be written).
-    Division by zero gives NaN or infinity as in NumPy.
+    It releases the GIL and is never parallel (threads of numba's do not survive a fork) and never cached on
+    disk (that fails at import where no directory can be written). Division by zero gives NaN or infinity as in
+    NumPy. Of fast-math there is at most *reassociate*: sums may be taken in another order. NaN and infinity
+    keep their meaning with it; the other flags would take it away.
     """
+    options: dict[str, Any] = {
+        "nogil": True,
+        "cache": False,
+        "error_model": "numpy",
+        "no_cfunc_wrapper": True,
+    }
+    if reassociate:
+        options["fastmath"] = {"reassoc"}
 
     def compile_it(function: F) -> F:
-        compiled: F = njit([result(*parameters)], nogil=True, cache=False, error_model="numpy")(function)
-        return compiled
+        return cast(F, njit([result(*parameters)], **options)(function))
 
     return compile_it

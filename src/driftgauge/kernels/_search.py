@@ -104,8 +104,8 @@ def build_search(points: Floats, buckets: int | None = None) -> Search:
             # Strictly better only: the plain value is the cheaper map and the wider range the more forgiving.
             if best is None or steps < best[0]:
                 best = (steps, below, low, scale, ordered)
-    if best is None:  # no map has a usable grid (no points, or one): everything in one bucket
-        best = (int(points.size).bit_length(), np.zeros(buckets, dtype=np.int64), 0.0, 0.0, True)
+    if best is None:  # no map has a usable grid (no points, or one): all edges in one bucket
+        best = ((points.size + 1).bit_length(), np.zeros(buckets, dtype=np.int64), 0.0, 0.0, True)
     steps, below, low, scale, ordered = best
     edges = np.concatenate((inner, np.full(1 << steps, np.nan)))
     return Search(edges, below.astype(np.uint16), low, scale, steps, ordered)
@@ -117,7 +117,7 @@ def _grids(mapped: Floats, buckets: int) -> list[tuple[float, float]]:
     cut = 0
     while 2 * cut + 1 < mapped.size:
         low, high = float(mapped[cut]), float(mapped[-1 - cut])
-        with np.errstate(over="ignore", divide="ignore"):
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
             # The last point goes one bucket before the last, which plus infinity has for itself.
             # float64 division on purpose: Python's raises where NumPy's gives infinity.
             scale = float(np.float64(buckets - 2) / (np.float64(high) - np.float64(low)))

@@ -1,7 +1,7 @@
 """NumPy twins of the compiled kernels: they serve until compilation is done, and where numba cannot run.
 
-The compiled functions have the same names, parameters and results; ``tests/kernels`` holds all of them against the
-plain definitions in ``tests/oracles.py``. What the functions mean is said in ``driftgauge.kernels``.
+The compiled functions have the same names, parameters and results; ``tests/kernels`` holds all of them
+against plain definitions in ``tests/oracles.py``. What the functions mean is said in ``driftgauge.kernels``.
 """
 
 from __future__ import annotations

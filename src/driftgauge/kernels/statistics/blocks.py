@@ -20,22 +20,35 @@ def block_sums(counts: Any, out: Any) -> None:
     ----------
     counts : uint32[cells]
     out : int64[ceil(cells / BLOCK_CELLS) + 1]
+
+    Notes
+    -----
+    Inner loops run over slices from 0 on: an index that numba cannot see to be positive is tested at every
+    turn, which cost a factor of 5 here (9.7 against 1.9 us at 20,005 cells).
     """
     total = np.int64(0)
     out[0] = 0
-    for b in range(out.size - 1):
+    whole = counts.size // BLOCK_CELLS
+    for b in range(whole):
+        block = counts[b * BLOCK_CELLS : b * BLOCK_CELLS + BLOCK_CELLS]
         held = np.int64(0)
-        for c in range(b * BLOCK_CELLS, min((b + 1) * BLOCK_CELLS, counts.size)):
-            held += np.int64(counts[c])
+        for c in range(BLOCK_CELLS):
+            held += np.int64(block[c])
         total += held
         out[b + 1] = total
+    if out.size > whole + 1:
+        rest = counts[whole * BLOCK_CELLS :]
+        for c in range(rest.size):
+            total += np.int64(rest[c])
+        out[whole + 1] = total
 
 
 @kernel(NUMBER, COUNTS, INTEGERS, NUMBER)
-def up_to(counts: Any, blocks: Any, cell: int) -> int:
+def up_to(counts: Any, blocks: Any, cell: int) -> Any:
     """Sum of the cells before *cell*, given the block sums of *counts*."""
     b = cell // BLOCK_CELLS
     total = blocks[b]
-    for c in range(b * BLOCK_CELLS, cell):
-        total += np.int64(counts[c])
-    return total  # type: ignore[no-any-return]
+    rest = counts[b * BLOCK_CELLS : cell]
+    for c in range(rest.size):
+        total += np.int64(rest[c])
+    return total

@@ -16,16 +16,14 @@ _EXACT_PRODUCT = float(2**62)
 
 
 @kernel(FLOAT, COUNTS, COUNTS, INTEGERS, INTEGERS, NUMBER)
-def largest_difference(
-    reference: Any, live: Any, reference_blocks: Any, live_blocks: Any, cells: int
-) -> float:
+def largest_difference(reference: Any, live: Any, reference_blocks: Any, live_blocks: Any, cells: int) -> Any:
     """The KS statistic of the first *cells* cells, given block sums of both sides.
 
     Notes
     -----
-    ``d = n W - m R`` is an integer that a block can raise by at most ``up = n`` times its live rows and lower by at
-    most ``down = m`` times its reference rows, so inside it ``|d|`` stays under its larger end plus the smaller of
-    the two. Blocks that cannot beat the best block end are not opened.
+    ``d = n W - m R`` is an integer that a block can raise by at most ``up = n`` times its live rows and lower
+    by at most ``down = m`` times its reference rows, so inside it ``|d|`` stays under its larger end plus the
+    smaller of the two. Blocks that cannot beat the best block end are not opened.
     """
     n = up_to(reference, reference_blocks, cells)
     m = up_to(live, live_blocks, cells)
@@ -33,8 +31,8 @@ def largest_difference(
         return np.nan
     if np.float64(n) * np.float64(m) >= _EXACT_PRODUCT:  # three thousand million rows on both sides
         widest = 0.0
-        left = np.int64(0)
-        right = np.int64(0)
+        left: Any = np.int64(0)
+        right: Any = np.int64(0)
         for c in range(cells):
             left += np.int64(reference[c])
             right += np.int64(live[c])
@@ -57,14 +55,16 @@ def largest_difference(
         up = n * (right - live_blocks[b])
         down = m * (left - reference_blocks[b])
         if max(abs(difference), abs(end)) + min(up, down) > best:
-            for c in range(start, stop):
-                difference += n * np.int64(live[c]) - m * np.int64(reference[c])
+            right_cells = live[start:stop]
+            left_cells = reference[start:stop]
+            for c in range(right_cells.size):
+                difference += n * np.int64(right_cells[c]) - m * np.int64(left_cells[c])
                 best = max(best, abs(difference))
     return np.float64(best) / np.float64(n * m)
 
 
 @kernel(FLOAT, COUNTS, COUNTS)
-def ks(reference: Any, live: Any) -> float:
+def ks(reference: Any, live: Any) -> Any:
     """See `driftgauge.kernels.ks`."""
     blocks = (reference.size + BLOCK_CELLS - 1) // BLOCK_CELLS + 1
     reference_blocks = np.empty(blocks, np.int64)

@@ -1,6 +1,6 @@
 """Moments, quantiles and the earth mover's distance: cells have places on the number line.
 
-A point's cell lies at the point, a gap's cell in its middle, all below at the first point and all above at the last.
+A point's cell lies at the point, a gap's in its middle, all below at the first point, all above at the last.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from driftgauge.kernels._jit import (
     FLOAT,
     FLOATS,
     INTEGERS,
-    NUMBER,
     OUT_FLOATS,
     VOID,
     kernel,
@@ -31,7 +30,7 @@ _LANES = (
 
 
 @kernel(FLOAT, FLOATS)
-def unit(points: Any) -> float:
+def unit(points: Any) -> Any:
     """What to divide points by so that their squares stay in float64; 1 for all ordinary data."""
     largest = max(abs(points[0]), abs(points[points.size - 1]))
     if 1e-150 <= largest <= 1e150 or largest == 0.0:
@@ -40,7 +39,7 @@ def unit(points: Any) -> float:
 
 
 @kernel(FLOAT, FLOATS, COUNTS, INTEGERS, FLOAT)
-def quantile(points: Any, counts: Any, blocks: Any, level: float) -> float:
+def quantile(points: Any, counts: Any, blocks: Any, level: float) -> Any:
     """The first place that a share *level* of the numbers has reached; NaN when there is none."""
     cells = 2 * points.size + 3
     total = up_to(counts, blocks, cells)
@@ -66,14 +65,15 @@ def quantile(points: Any, counts: Any, blocks: Any, level: float) -> float:
     return 0.5 * points[place // 2] + 0.5 * points[(place + 1) // 2]
 
 
-@kernel(VOID, FLOATS, COUNTS, INTEGERS, OUT_FLOATS)
+@kernel(VOID, FLOATS, COUNTS, INTEGERS, OUT_FLOATS, reassociate=True)
 def moments(points: Any, counts: Any, blocks: Any, out: Any) -> None:
     """Write mean, standard deviation and the mean's error bound into ``out[:3]``.
 
     Notes
     -----
-    One pass of sums and squares, measured from the median. A mean is never further from the median than one standard
-    deviation, so the subtraction in ``E a**2 - (E a)**2`` loses one bit and not, as from zero, all of them.
+    One pass of sums and squares, measured from the median. A mean is never further from the median than one
+    standard deviation, so the subtraction in ``E a**2 - (E a)**2`` loses one bit and not, as from zero, all of
+    them. Free to reorder its sums it takes 7.7 us at 20,005 cells, and 22.8 us in order.
     """
     k = points.size
     total = up_to(counts, blocks, 2 * k + 3)
@@ -83,56 +83,84 @@ def moments(points: Any, counts: Any, blocks: Any, out: Any) -> None:
     size = unit(points)
     inverse = 1.0 / size
     start = quantile(points, counts, blocks, 0.5) * inverse
-    sums = np.zeros((3, _LANES))
-    first, second, width = sums[0], sums[1], sums[2]
-    whole = (k - 1) // _LANES * _LANES
-    for i in range(0, whole, _LANES):
-        for lane in range(_LANES):
-            here = points[i + lane] * inverse
-            following = points[i + lane + 1] * inverse
-            at_point = np.float64(counts[2 * (i + lane) + 2])
-            in_gap = np.float64(counts[2 * (i + lane) + 3])
-            away = here - start
-            middle = 0.5 * here + 0.5 * following - start
-            first[lane] += at_point * away + in_gap * middle
-            second[lane] += at_point * away * away + in_gap * middle * middle
-            width[lane] += in_gap * (following - here)
-    for i in range(whole, k - 1):
-        here = points[i] * inverse
-        following = points[i + 1] * inverse
-        at_point = np.float64(counts[2 * i + 2])
-        in_gap = np.float64(counts[2 * i + 3])
-        away = here - start
-        middle = 0.5 * here + 0.5 * following - start
-        first[0] += at_point * away + in_gap * middle
-        second[0] += at_point * away * away + in_gap * middle * middle
-        width[0] += in_gap * (following - here)
+    here = points[: k - 1]
+    following = points[1:]
+    cells = counts[2 : 2 * k]
+    first = 0.0
+    second = 0.0
+    width = 0.0
+    for i in range(here.size):
+        low = here[i] * inverse - start
+        high = following[i] * inverse - start
+        middle = 0.5 * (low + high)
+        at_point = np.float64(cells[2 * i])
+        in_gap = np.float64(cells[2 * i + 1])
+        first += at_point * low + in_gap * middle
+        second += at_point * low * low + in_gap * middle * middle
+        width += in_gap * (high - low)
     below = np.float64(counts[0]) + np.float64(counts[1])
     above = np.float64(counts[2 * k]) + np.float64(counts[2 * k + 1]) + np.float64(counts[2 * k + 2])
-    low = points[0] * inverse - start
-    high = points[k - 1] * inverse - start
-    mean = (below * low + above * high + first.sum()) / total
-    square = (below * low * low + above * high * high + second.sum()) / total
+    lowest = points[0] * inverse - start
+    highest = points[k - 1] * inverse - start
+    mean = (below * lowest + above * highest + first) / total
+    square = (below * lowest * lowest + above * highest * highest + second) / total
     out[0] = (start + mean) * size
     out[1] = sqrt(max(square - mean * mean, 0.0)) * size
-    out[2] = 0.5 * width.sum() / total * size
+    out[2] = 0.5 * width / total * size
 
 
-@kernel(FLOAT, FLOATS, COUNTS, COUNTS, NUMBER, NUMBER)
-def area_between(points: Any, reference: Any, live: Any, n: int, m: int) -> float:
-    """Area between the distribution functions of *n* reference and *m* live numbers, in the points' unit."""
-    inverse_size = 1.0 / unit(points)
-    of_live = 1.0 / np.float64(m)
-    of_reference = 1.0 / np.float64(n)
-    left = np.int64(reference[0]) + np.int64(reference[1])
-    right = np.int64(live[0]) + np.int64(live[1])
+@kernel(FLOAT, FLOATS, COUNTS, COUNTS, INTEGERS, INTEGERS, reassociate=True)
+def area_between(points: Any, reference: Any, live: Any, reference_blocks: Any, live_blocks: Any) -> Any:
+    """Area between the distribution functions of the numbers on both sides, in the points' unit.
+
+    Both sides hold at least one number.
+
+    Notes
+    -----
+    Where the difference ``d`` of the functions cannot change its sign inside a block, because it is larger
+    than the block's rows on the other side, the area is ``d`` times the block's width plus each row's share
+    times its distance from the block's end: sums without the running ``d``, which makes every cell wait for
+    the one before.
+    """
+    cells = 2 * points.size + 3
+    share = 1.0 / up_to(live, live_blocks, cells)
+    of_reference = 1.0 / up_to(reference, reference_blocks, cells)
+    inverse = 1.0 / unit(points)
+    half = BLOCK_CELLS // 2
     area = 0.0
-    for i in range(points.size - 1):
-        left += np.int64(reference[2 * i + 2])
-        right += np.int64(live[2 * i + 2])
-        apart = abs(right * of_live - left * of_reference)
-        left += np.int64(reference[2 * i + 3])
-        right += np.int64(live[2 * i + 3])
-        apart += abs(right * of_live - left * of_reference)
-        area += apart * (0.5 * inverse_size * points[i + 1] - 0.5 * inverse_size * points[i])
-    return area / inverse_size
+    for b in range(points.size // half + 1):
+        first = max(half * b - 1, 0)
+        last = min(half * b - 1 + half, points.size - 1)
+        if last <= first:
+            continue
+        here = points[first:last]
+        following = points[first + 1 : last + 1]
+        right = live[2 * first + 2 : 2 * last + 2]
+        left = reference[2 * first + 2 : 2 * last + 2]
+        rows = live_blocks[b]
+        reference_rows = reference_blocks[b]
+        if b == 0:
+            rows = np.int64(live[0]) + np.int64(live[1])
+            reference_rows = np.int64(reference[0]) + np.int64(reference[1])
+        before = rows * share - reference_rows * of_reference
+        up = (live_blocks[b + 1] - rows) * share
+        down = (reference_blocks[b + 1] - reference_rows) * of_reference
+        end = points[last] * inverse
+        if before > down or -before > up:
+            signed = before * (end - points[first] * inverse)
+            for i in range(here.size):
+                low = end - here[i] * inverse
+                middle = 0.5 * (low + (end - following[i] * inverse))
+                signed += (right[2 * i] * share - left[2 * i] * of_reference) * low
+                signed += (right[2 * i + 1] * share - left[2 * i + 1] * of_reference) * middle
+            area += abs(signed)
+        else:
+            for i in range(here.size):
+                rows += np.int64(right[2 * i])
+                reference_rows += np.int64(left[2 * i])
+                apart = abs(rows * share - reference_rows * of_reference)
+                rows += np.int64(right[2 * i + 1])
+                reference_rows += np.int64(left[2 * i + 1])
+                apart += abs(rows * share - reference_rows * of_reference)
+                area += apart * (0.5 * inverse * following[i] - 0.5 * inverse * here[i])
+    return area / inverse

@@ -40,7 +40,7 @@ def numeric_feature(
     group_scores: Any,
     group_ends: Any,
     levels: Any,
-    rows: int,
+    rows: Any,
     out: Any,
 ) -> None:
     """Write what only ordered numbers have into columns 5 to the end; ``out[15]`` on are the quantiles."""
@@ -55,9 +55,9 @@ def numeric_feature(
     if group_ends.size > 0:
         location = 0.0
         scale = 0.0
-        before = np.int64(0)
+        before: Any = np.int64(0)
         for g in range(group_ends.size):
-            reached = up_to(live, live_blocks, np.int64(group_ends[g]))
+            reached = up_to(live, live_blocks, group_ends[g])
             location += (reached - before) * group_scores[g, 0]
             scale += (reached - before) * group_scores[g, 1]
             before = reached
@@ -121,9 +121,9 @@ def evaluate(
         block_sums(cells, blocks)
         first = bin_offsets[f]
         last = bin_offsets[f + 1]
-        before = np.int64(0)
+        before: Any = np.int64(0)
         for b in range(first, last):
-            reached = up_to(cells, blocks, np.int64(bin_starts[f + b + 1]))
+            reached = up_to(cells, blocks, bin_starts[f + b + 1])
             bin_out[b] = reached - before
             before = reached
         rows = before
@@ -151,9 +151,5 @@ def evaluate(
             rows,
             out[f],
         )
-        if deviations[f] > 0.0:
-            numbers = up_to(cells, blocks, cells.size - 2)
-            of_numbers = up_to(of_reference, before_blocks, cells.size - 2)
-            if numbers > 0:
-                area = area_between(points, of_reference, cells, of_numbers, numbers)
-                out[f, 6] = area / deviations[f]
+        if deviations[f] > 0.0 and up_to(cells, blocks, cells.size - 2) > 0:
+            out[f, 6] = area_between(points, of_reference, cells, before_blocks, blocks) / deviations[f]

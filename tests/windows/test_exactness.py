@@ -22,6 +22,7 @@ from window_cases import (
 )
 
 from driftgauge._evaluate import evaluate
+from driftgauge.reference import Reference
 from driftgauge.windows import rows
 
 
@@ -75,6 +76,32 @@ def test_ks_and_psi_of_a_row_window_are_those_of_its_rows(stream: Any) -> None:
             else:
                 assert found.ks is None
             assert found.psi == pytest.approx(oracle_psi(feature, live), abs=1e-12)
+
+
+@given(streams())
+@settings(max_examples=50, deadline=None)
+def test_from_fit_to_snapshot_ks_is_that_of_the_raw_rows(stream: Any) -> None:
+    """The whole way that a user's rows go, with nothing of these tests in between."""
+    kinds, reference_rows, capacity, blocks = stream
+    names = [f"{kind} {place}" for place, kind in enumerate(kinds)]
+    past = {name: [*column, 1.0] for name, column in zip(names, reference_rows, strict=True)}
+    reference = Reference.fit({name: np.array(column) for name, column in past.items()})
+    window = rows(capacity).open(reference.layout, reference.id)
+    held: dict[str, list[float]] = {name: [] for name in names}
+    for block in blocks:
+        columns = dict(zip(names, block, strict=True))
+        window.push(reference.index({name: np.array(column) for name, column in columns.items()}), 0.0)
+        held = {name: (held[name] + columns[name])[-capacity:] for name in names}
+        if window.rows == 0:
+            continue
+        for found in evaluate(reference, [window], now_seconds=0.0, min_rows=1).windows[0].features:
+            live = numbers(held[found.name])
+            if live:
+                expected = stats.ks_2samp(live, numbers(past[found.name])).statistic
+                assert found.ks == pytest.approx(expected, abs=1e-12)
+            else:
+                assert found.ks is None
+            assert found.missing_ratio == (window.rows - len(live)) / window.rows
 
 
 def oracle_psi(feature: Any, live: list[float]) -> float:

@@ -23,6 +23,11 @@ class ColumnTally:
         """Rows before the type was known; all of them were missing."""
         self.tally: NumberTally | CategoryTally | None = None
 
+    @property
+    def rows(self) -> int:
+        """Rows seen."""
+        return self.missing if self.tally is None else self.tally.rows
+
     def start(self, dtype: str, *, bounded: bool) -> None:
         """Settle the type; the rows so far were missing."""
         self.dtype = dtype

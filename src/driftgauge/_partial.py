@@ -295,6 +295,9 @@ class PartialReference:
                     parts = {part: arrays[f"{number:05d}_{part}"] for part in saved["arrays"]}
                     column.tally = kind.restore(saved["tally"], parts)
                 partial._columns[saved["name"]] = column
+                if (column.tally is None) != (column.dtype is None) or column.rows != partial.rows:
+                    message = f"the parts of column {saved['name']!r} do not fit each other"
+                    raise ValueError(message)  # noqa: TRY301
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise damaged(path, f"{type(error).__name__}: {error}") from error
         return partial

@@ -1,0 +1,214 @@
+"""From live data of any type to cells, and what a reference is beside its cells."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from driftgauge import kernels
+from driftgauge.cells import MISSING, FeatureReference
+from driftgauge.frames import to_columns
+from driftgauge.reference import Reference
+
+
+@pytest.fixture(scope="module")
+def reference() -> Reference:
+    data = {
+        "number": [1.0, 2.0, 4.0, None],
+        "plan": ["free", "paid", "paid", "3"],
+        "flag": [True, False, True, True],
+        "score": [0.1, 0.2, 0.3, 0.1],
+    }
+    return Reference.fit(data, outputs="score", min_category_count=1, created_timestamp_seconds=0.0)
+
+
+def slow_cell(value: Any, feature: FeatureReference) -> int:
+    """The table in `cells`, read line by line."""
+    k = feature.points.size
+    if np.isnan(value):
+        return (
+            2 * k + 4
+            if np.float64(value).view(np.uint64) == np.float64(MISSING).view(np.uint64)
+            else 2 * k + 3
+        )
+    if np.isinf(value):
+        return 0 if value < 0 else 2 * k + 2
+    below = int((feature.points < value).sum())
+    exactly = below < k and feature.points[below] == value
+    return 2 * below + (2 if exactly else 1)
+
+
+def cells(reference: Reference, name: str, values: Any) -> list[int]:
+    found: list[int] = reference.index({name: values})[reference.number(name)].tolist()
+    return found
+
+
+# law
+
+
+@settings(deadline=None)
+@given(values=st.lists(st.floats(), min_size=1, max_size=50))
+def test_rows_one_by_one_and_all_at_once_agree(values: list[float], reference: Reference) -> None:
+    array = np.array(values)
+    whole = reference.index({"number": array})
+    singles = [reference.index({"number": array[i : i + 1]}) for i in range(array.size)]
+    np.testing.assert_array_equal(whole, np.concatenate(singles, axis=1))
+
+
+@settings(deadline=None)
+@given(
+    points=st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=30, unique=True),
+    values=st.lists(st.one_of(st.floats(), st.just(MISSING)), min_size=1),
+)
+def test_cells_are_those_of_the_table(points: list[float], values: list[float]) -> None:
+    fitted = Reference.fit({"x": points})
+    array = np.array([*values, *points])
+    expected = [slow_cell(value, fitted.features[0]) for value in array]
+    assert fitted.index({"x": array})[0].tolist() == expected
+
+
+def test_many_rows_give_what_few_give(reference: Reference) -> None:
+    rng = np.random.default_rng(0)
+    data = {"number": rng.normal(2, size=10_000), "score": rng.choice([0.1, 0.2, np.nan], 10_000)}
+    parts = [reference.index({n: v[i : i + 1000] for n, v in data.items()}) for i in range(0, 10_000, 1000)]
+    np.testing.assert_array_equal(reference.index(data), np.concatenate(parts, axis=1))
+
+
+def test_compiled_kernels_give_the_same_cells(reference: Reference) -> None:
+    rng = np.random.default_rng(1)
+    values = np.where(rng.random(9_000) < 0.2, np.nan, rng.normal(2, size=9_000))
+    twins = [reference.index({"number": part, "score": part}) for part in (values, values[:7])]
+    kernels.warm_up()
+    compiled = [reference.index({"number": part, "score": part}) for part in (values, values[:7])]
+    for one, other in zip(twins, compiled, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_count_is_the_index_counted(reference: Reference) -> None:
+    data = {"number": [1.0, 9.0, None], "plan": ["free", "new", None]}
+    index, counts = reference.index(data), reference.count(data)
+    for number, start in enumerate(reference.layout.cell_offsets[:-1]):
+        own = counts[start : reference.layout.cell_offsets[number + 1]]
+        np.testing.assert_array_equal(own, np.bincount(index[number], minlength=own.size))
+
+
+# edge
+
+
+def test_an_absent_feature_is_missing_in_every_row(reference: Reference) -> None:
+    index = reference.index({"number": [1.0, 2.0], "other": ["is", "passed over"]})
+    for feature, row in zip(reference.features[1:], index[1:], strict=True):
+        assert row.tolist() == [feature.missing_cell] * 2
+
+
+def test_no_rows_have_no_cells(reference: Reference) -> None:
+    assert reference.index({"number": []}).shape == (4, 0)
+    assert reference.count({"number": []}).sum() == 0
+
+
+def test_text_in_a_numeric_feature_is_the_number_it_spells(reference: Reference) -> None:
+    k = reference.feature("number").points.size
+    values = ["2", "2.0", "1e0", "two", "", None, "inf", "nan"]
+    assert cells(reference, "number", values) == [
+        4,
+        4,
+        2,
+        2 * k + 3,
+        2 * k + 3,
+        2 * k + 4,
+        2 * k + 2,
+        2 * k + 3,
+    ]
+    assert cells(reference, "number", [True, False]) == [2, 1]
+    assert cells(reference, "number", ["true", "false"]) == [2, 1]
+
+
+def test_numbers_in_a_categorical_feature_are_their_label(reference: Reference) -> None:
+    feature = reference.feature("plan")
+    three, unseen, missing = feature.categories.index("3"), feature.unseen_cell, feature.missing_cell
+    for values in ([3, 3.0, 4, None], pd.Series([3, 3, 4, np.nan]), pl.Series([3.0, 3.0, 4.0, None])):
+        assert cells(reference, "plan", values) == [three, three, unseen, missing]
+    columns = to_columns({"plan": [3.0, 4.0, np.nan, None]})  # already floats, as a monitor keeps them
+    assert reference.index(columns)[1].tolist() == [three, unseen, missing, missing]
+
+
+def test_a_boolean_feature_takes_words_and_numbers(reference: Reference) -> None:
+    assert cells(reference, "flag", [True, False, None]) == [1, 0, 3]
+    assert cells(reference, "flag", ["true", "False", "TRUE", "0", "yes", None]) == [1, 0, 1, 0, 2, 3]
+    assert cells(reference, "flag", [1, 0.0, 2, None]) == [1, 0, 2, 3]
+    assert cells(reference, "flag", [1.0, np.nan]) == [1, 2]
+
+
+def test_a_categorical_of_numbers_keeps_large_ones_apart() -> None:
+    fitted = Reference.fit({"id": [2**53, 2**53 + 1]}, categorical="id", min_category_count=1)
+    assert fitted.index({"id": [2**53 + 1, 2**53, 2**53 + 2]})[0].tolist() == [1, 0, 2]
+
+
+def test_float32_values_are_compared_as_float32(reference: Reference) -> None:
+    values = np.array([0.1, 0.2, 0.15, np.nan, 0.3], np.float32)
+    k = reference.feature("score").points.size
+    expected = [2, 4, 3, 2 * k + 3, 6]
+    assert cells(reference, "score", values) == expected
+    assert cells(reference, "score", pl.Series(values)) == expected
+    # the same numbers widened first lie beside the points
+    assert cells(reference, "score", values.astype(np.float64))[0] == 3
+
+
+def test_integers_beyond_float64_are_live_data_like_any_other(reference: Reference) -> None:
+    k = reference.feature("number").points.size
+    assert cells(reference, "number", [2**60]) == [2 * k + 1]
+
+
+def test_arrays_go_by_position(reference: Reference) -> None:
+    row = np.array([[2.0, np.nan, 1.0, 0.2]])
+    assert reference.index(row)[:, 0].tolist() == [4, reference.feature("plan").missing_cell, 1, 4]
+    inputs = reference.index(row[:, :3])
+    assert inputs[:, 0].tolist() == [4, 3 + 1, 1, reference.feature("score").missing_cell]
+    np.testing.assert_array_equal(reference.index(row[0, :3]), inputs)
+    np.testing.assert_array_equal(reference.index([[2.0, None, 1.0]]), inputs)
+
+
+def test_the_id_is_of_the_content(tmp_path: Path) -> None:
+    data = {"x": [1.0, 2.0, 2.0]}
+    base = Reference.fit(data, created_timestamp_seconds=1.0)
+    assert len(base.id) == 64
+    assert base.id == Reference.fit(data, created_timestamp_seconds=2.0).id
+    base.save(tmp_path / "one name")
+    assert Reference.load(tmp_path / "one name").id == base.id
+    others: list[Reference] = [
+        Reference.fit({"x": [1.0, 2.0, 3.0]}),
+        Reference.fit({"x": [1.0, 1.0, 2.0]}),
+        Reference.fit({"y": [1.0, 2.0, 2.0]}),
+        Reference.fit(data, model="other"),
+        Reference.fit(data, version="2"),
+        Reference.fit(data, outputs="x"),
+        Reference.fit({"x": [1.0, 2.0, 2.0, None]}),
+    ]
+    assert len({base.id, *(other.id for other in others)}) == 8
+
+
+def test_a_saved_reference_comes_back_whole(reference: Reference, tmp_path: Path) -> None:
+    reference.save(tmp_path / "file")
+    loaded = Reference.load(tmp_path / "file")
+    assert loaded.id == reference.id
+    assert repr(loaded) == repr(reference)
+    assert loaded.unnamed_counts == reference.unnamed_counts
+    for one, other in zip(loaded.features, reference.features, strict=True):
+        for field in one.__dataclass_fields__:
+            np.testing.assert_array_equal(getattr(one, field), getattr(other, field))
+    loaded.save(tmp_path / "again")
+    assert (tmp_path / "again").read_bytes() == (tmp_path / "file").read_bytes()
+
+
+def test_unicode_names_and_labels_come_back(tmp_path: Path) -> None:
+    fitted = Reference.fit({"größe €": ["ü"] * 5}, model="模型")
+    fitted.save(tmp_path / "ünïcode")
+    loaded = Reference.load(tmp_path / "ünïcode")
+    assert (loaded.names, loaded.model, loaded.features[0].categories) == (("größe €",), "模型", ("ü",))

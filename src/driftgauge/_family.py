@@ -1,0 +1,171 @@
+"""One metric: its names, its unit, and how its samples are read from an object of a snapshot.
+
+Names are kept in OpenTelemetry's form and the Prometheus name is derived: dots become underscores, the
+unit ``s`` adds ``_seconds``, a counter adds ``_total``. Units in braces, such as ``{row}``, add nothing.
+Ratios have the unit ``1`` and carry ``_ratio`` in both forms, because translators disagree on whether to
+add it; statistics have no unit at all, for the same reason. Pure and standard library only.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any, Final, Literal
+
+__all__ = ["Family", "Instrument", "Labels", "Level", "Sample", "Shape", "label_text"]
+
+Instrument = Literal["gauge", "counter"]
+Level = Literal["snapshot", "reference", "window", "feature", "statistics"]
+Shape = Literal["number", "info", "by_key", "by_level", "bin_rows", "bin_ratio", "bin_range"]
+Labels = Mapping[str, str]
+Sample = tuple[Labels, float]
+
+_MODEL: Final = ("model", "model_version")
+_FEATURE: Final = (*_MODEL, "feature", "kind")
+_LEVEL_LABELS: Final[Mapping[Level, tuple[str, ...]]] = {
+    "snapshot": _MODEL,
+    "reference": _MODEL,
+    "window": (*_MODEL, "window"),
+    "feature": _FEATURE,
+    "statistics": (*_FEATURE, "window"),
+}
+_UNIT_SUFFIXES: Final[Mapping[str, str]] = {"s": "seconds", "1": "ratio"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Family:
+    """One metric. Equal by value, prints as code that makes it again.
+
+    Parameters
+    ----------
+    otel_name : str
+        Lower case, dotted, without unit: ``'driftgauge.feature.psi'``.
+    unit : str
+        UCUM as OpenTelemetry has it: ``''`` for a statistic, ``'1'`` for a ratio (0 to 1), ``'s'``,
+        ``'{row}'``.
+    instrument : 'gauge' or 'counter'
+    own_labels : tuple of str
+        Labels beside those of the level.
+    help : str
+        One line for people.
+    level : 'snapshot', 'reference', 'window', 'feature' or 'statistics'
+        Which object is read: the snapshot itself, its reference, each window, each feature, or each
+        feature's statistics in each window.
+    attribute : str
+        Which attribute of that object.
+    shape : str
+        How the attribute becomes samples: ``'number'`` one; ``'info'`` a constant 1 with the attribute as
+        a label; ``'by_key'`` one a key; ``'by_level'`` one a quantile level; ``'bin_rows'``, ``'bin_ratio'``
+        and ``'bin_range'`` one a bin, the first two cumulative.
+
+    Examples
+    --------
+    >>> family = Family(
+    ...     otel_name="driftgauge.window", unit="s", instrument="gauge", own_labels=(),
+    ...     help="How far back the window reaches", level="window", attribute="seconds",
+    ... )
+    >>> family.prometheus_name, family.labels
+    ('driftgauge_window_seconds', ('model', 'model_version', 'window'))
+    """
+
+    otel_name: str
+    unit: str
+    instrument: Instrument
+    own_labels: tuple[str, ...]
+    help: str
+    level: Level
+    attribute: str
+    shape: Shape = "number"
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of all labels: those of the level, then its own."""
+        return _LEVEL_LABELS[self.level] + self.own_labels
+
+    @property
+    def prometheus_unit(self) -> str:
+        """Unit as Prometheus writes it, ``''`` where there is none: ``'seconds'``, ``'ratio'``."""
+        return _UNIT_SUFFIXES.get(self.unit, "")
+
+    @property
+    def prometheus_name(self) -> str:
+        """Name of the series in Prometheus."""
+        name = self.otel_name.replace(".", "_")
+        if self.prometheus_unit and not name.endswith(f"_{self.prometheus_unit}"):
+            name = f"{name}_{self.prometheus_unit}"
+        return f"{name}_total" if self.instrument == "counter" else name
+
+    def read(self, labels: dict[str, str], thing: object, found: list[Sample]) -> None:
+        """Append the samples of *thing*, an object of the family's level, to *found*.
+
+        `None` and NaN have no sample. *labels* are those of the level; samples may share them.
+        """
+        _READ[self.shape](self, labels, getattr(thing, self.attribute), found)
+
+
+def label_text(value: str) -> str:
+    """A label value that UTF-8 can carry: one name with half a surrogate would fail the whole scrape.
+
+    Examples
+    --------
+    >>> label_text("größe"), label_text("half\\ud800")
+    ('größe', 'half?')
+    """
+    return value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8")
+
+
+def _number(_: Family, labels: dict[str, str], value: float | None, found: list[Sample]) -> None:
+    if value is not None and not math.isnan(value):
+        found.append((labels, value))
+
+
+def _info(family: Family, labels: dict[str, str], value: str, found: list[Sample]) -> None:
+    found.append(({**labels, family.own_labels[0]: label_text(value)}, 1.0))
+
+
+def _by_key(family: Family, labels: dict[str, str], value: Mapping[str, int], found: list[Sample]) -> None:
+    found.extend(({**labels, family.own_labels[0]: key}, count) for key, count in sorted(value.items()))
+
+
+def _by_level(family: Family, labels: dict[str, str], value: tuple[Pair, ...], found: list[Sample]) -> None:
+    for level, quantile in value:
+        _number(family, {**labels, family.own_labels[0]: str(level)}, quantile, found)
+
+
+def _bin_rows(_: Family, labels: dict[str, str], value: tuple[int, ...], found: list[Sample]) -> None:
+    names = _bin_names(len(value))
+    for name, following, count in zip(names, [*names[1:], ""], accumulate(value), strict=True):
+        found.append(({**labels, "bin": name, "next_bin": following}, count))
+
+
+def _bin_ratio(family: Family, labels: dict[str, str], value: tuple[int, ...], found: list[Sample]) -> None:
+    rows: list[Sample] = []
+    _bin_rows(family, labels, value, rows)
+    total = sum(value)
+    if total:
+        found.extend((each, count / total) for each, count in rows)
+
+
+def _bin_range(_: Family, labels: dict[str, str], value: tuple[str, ...], found: list[Sample]) -> None:
+    for name, text in zip(_bin_names(len(value)), value, strict=True):
+        found.append(({**labels, "bin": name, "range": label_text(text)}, 1.0))
+
+
+def _bin_names(bins: int) -> list[str]:
+    """Bin labels of equal width, so that they sort as text: ``'00'``, ``'01'``, …"""
+    width = max(2, len(str(bins - 1)))
+    return [f"{number:0{width}d}" for number in range(bins)]
+
+
+Pair = tuple[float, float]
+_READ: Final[Mapping[Shape, Callable[[Family, dict[str, str], Any, list[Sample]], None]]] = {
+    "number": _number,
+    "info": _info,
+    "by_key": _by_key,
+    "by_level": _by_level,
+    "bin_rows": _bin_rows,
+    "bin_ratio": _bin_ratio,
+    "bin_range": _bin_range,
+}

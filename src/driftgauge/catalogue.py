@@ -1,0 +1,235 @@
+"""The one list of every metric: name, unit, instrument, labels, help, and where in a snapshot it is.
+
+Exporters loop over `samples` and add nothing of their own, so a family that is added here is exported
+everywhere, stands in the README's table and is covered by the tests. Pure and standard library only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from driftgauge._family import Family, Instrument, Labels, Level, Sample, Shape, label_text
+from driftgauge.snapshot import Snapshot
+
+__all__ = ["CATALOGUE", "Family", "Labels", "Sample", "markdown_table", "samples"]
+
+_PREFIX: Final = {
+    "statistics": "feature.",
+    "feature": "feature.",
+    "window": "window.",
+    "reference": "",
+    "snapshot": "",
+}
+_OWN_LABELS: Final[dict[Shape, tuple[str, ...]]] = {
+    "by_level": ("level",),
+    "bin_rows": ("bin", "next_bin"),
+    "bin_ratio": ("bin", "next_bin"),
+    "bin_range": ("bin", "range"),
+}
+
+
+def _family(
+    level: Level,
+    name: str,
+    help: str,
+    *,
+    attribute: str = "",
+    unit: str = "",
+    instrument: Instrument = "gauge",
+    shape: Shape = "number",
+    label: str = "",
+) -> Family:
+    """Family whose attribute is called like the metric, and whose unit is ``'1'`` when it is a ratio."""
+    return Family(
+        otel_name=f"driftgauge.{_PREFIX[level]}{name}".removesuffix("."),
+        unit=unit or ("1" if name.endswith("_ratio") else ""),
+        instrument=instrument,
+        own_labels=(label,) if label else _OWN_LABELS.get(shape, ()),
+        help=help,
+        level=level,
+        attribute=attribute or name,
+        shape=shape,
+    )
+
+
+CATALOGUE: Final[tuple[Family, ...]] = (
+    _family("statistics", "psi", "Population stability index over the reference's bins, natural logarithm"),
+    _family(
+        "statistics", "psi_debiased", "PSI less its mean without drift: about 0 if nothing changed, or below"
+    ),
+    _family("statistics", "psi_critical", "PSI that sampling noise alone exceeds in one look of 1,000"),
+    _family("statistics", "ks", "Kolmogorov-Smirnov distance of window and reference, 0 to 1"),
+    _family("statistics", "ks_critical", "KS that sampling noise alone exceeds in one look of 1,000"),
+    _family(
+        "feature", "ks_error_bound", "At most how far KS is from KS on the raw rows; 0 means it is exact"
+    ),
+    _family("statistics", "js", "Jensen-Shannon distance over the reference's bins, base 2, 0 to 1"),
+    _family("statistics", "hellinger", "Hellinger distance over the reference's bins, 0 to 1"),
+    _family("statistics", "wasserstein", "Wasserstein-1 distance in reference standard deviations"),
+    _family("statistics", "shift", "Change of location by ranks, in reference standard deviations, signed"),
+    _family(
+        "statistics", "scale_shift", "Change of spread by ranks, in reference standard deviations, signed"
+    ),
+    _family("statistics", "missing_ratio", "Share of rows without a value"),
+    _family("statistics", "unseen_ratio", "Share of rows with a category that the reference does not name"),
+    _family("statistics", "out_of_range_ratio", "Share of rows below or above all finite reference values"),
+    _family("statistics", "mean", "Mean of the window; values out of range count as the nearest in range"),
+    _family(
+        "statistics", "standard_deviation", "Standard deviation of the window; out of range as for the mean"
+    ),
+    _family(
+        "statistics",
+        "quantile",
+        "Quantile of the window at the level in the label",
+        attribute="quantiles",
+        shape="by_level",
+    ),
+    _family("feature", "reference_missing_ratio", "Share of reference rows without a value"),
+    _family(
+        "feature", "reference_unseen_ratio", "Share of reference rows with a category too rare to be named"
+    ),
+    _family("feature", "reference_out_of_range_ratio", "Share of reference rows that are infinite"),
+    _family("feature", "reference_mean", "Mean of the reference"),
+    _family("feature", "reference_standard_deviation", "Standard deviation of the reference"),
+    _family(
+        "feature",
+        "reference_quantile",
+        "Quantile of the reference at the level in the label",
+        attribute="reference_quantiles",
+        shape="by_level",
+    ),
+    _family(
+        "feature",
+        "bin_rows",
+        "Rows since the start in this bin and all before it; the last, with no next_bin, has all rows",
+        unit="{row}",
+        instrument="counter",
+        shape="bin_rows",
+    ),
+    _family(
+        "feature",
+        "reference_bin_ratio",
+        "Share of reference rows in this bin and all before it",
+        attribute="reference_bin_rows",
+        shape="bin_ratio",
+    ),
+    _family(
+        "feature",
+        "bin_info",
+        "Always 1; range says what the bin holds",
+        attribute="bin_labels",
+        shape="bin_range",
+    ),
+    _family("window", "rows", "Rows in the window; from min_rows on it has statistics", unit="{row}"),
+    _family("window", "", "How far back the window reaches", attribute="seconds", unit="s"),
+    _family(
+        "snapshot", "rows", "Rows offered: sampled out, taken or dropped", unit="{row}", instrument="counter"
+    ),
+    _family("snapshot", "rows_sampled", "Rows taken into the windows", unit="{row}", instrument="counter"),
+    _family(
+        "snapshot",
+        "rows_dropped",
+        "Rows that could not be taken",
+        unit="{row}",
+        instrument="counter",
+        shape="by_key",
+        label="reason",
+    ),
+    _family(
+        "snapshot",
+        "internal_errors",
+        "What went wrong inside without touching the host",
+        unit="{error}",
+        instrument="counter",
+        shape="by_key",
+        label="stage",
+    ),
+    _family(
+        "snapshot",
+        "last_evaluation_timestamp",
+        "Unix time of the last evaluation",
+        attribute="timestamp_seconds",
+        unit="s",
+    ),
+    _family(
+        "snapshot", "evaluation", "Time the last evaluation took", attribute="evaluation_seconds", unit="s"
+    ),
+    _family(
+        "reference",
+        "reference_info",
+        "Always 1; reference_id says which reference is in force",
+        attribute="reference_id",
+        shape="info",
+        label="reference_id",
+    ),
+    _family(
+        "reference",
+        "reference_created_timestamp",
+        "Unix time at which the reference was made",
+        attribute="created_timestamp_seconds",
+        unit="s",
+    ),
+    _family(
+        "reference", "reference_rows", "Rows the reference was made from", attribute="rows", unit="{row}"
+    ),
+)
+"""Every family, in the order in which exporters write them."""
+
+
+def samples(snapshot: Snapshot) -> Iterator[tuple[Family, list[Sample]]]:
+    """Every family of the catalogue with its samples, in the order of the catalogue.
+
+    A value that is ``None`` or not a number has no sample: a statistic without meaning for a feature, or a
+    window under ``min_rows``, gives no series rather than a zero. A family without samples is left out.
+    Families share their label mappings, so callers must not change them.
+
+    Parameters
+    ----------
+    snapshot : Snapshot
+
+    Yields
+    ------
+    family : Family
+    samples : list of (mapping of label to value, float)
+    """
+    # One mapping a feature and window, shared by every family that needs no label of its own.
+    model = {"model": label_text(snapshot.model), "model_version": label_text(snapshot.model_version)}
+    features = {
+        each.name: ({**model, "feature": label_text(each.name), "kind": each.kind}, each)
+        for each in snapshot.features
+    }
+    windows = [({**model, "window": label_text(each.name)}, each) for each in snapshot.windows]
+    statistics = [
+        ({**features[each.name][0], "window": labels["window"]}, each)
+        for labels, window in windows
+        for each in window.features
+    ]
+    things: dict[Level, list[tuple[dict[str, str], object]]] = {
+        "snapshot": [(model, snapshot)],
+        "reference": [(model, snapshot.reference)],
+        "window": [*windows],
+        "feature": [*features.values()],
+        "statistics": [*statistics],
+    }
+    for family in CATALOGUE:
+        found: list[Sample] = []
+        for labels, thing in things[family.level]:
+            family.read(labels, thing, found)
+        if found:
+            yield family, found
+
+
+def markdown_table() -> str:
+    """The catalogue as a Markdown table, one line a family, as it stands in the README.
+
+    Examples
+    --------
+    >>> print(markdown_table().splitlines()[-1])
+    | `driftgauge_reference_rows` | gauge | model, model_version | Rows the reference was made from |
+    """
+    rows = [
+        f"| `{family.prometheus_name}` | {family.instrument} | {', '.join(family.labels)} | {family.help} |"
+        for family in CATALOGUE
+    ]
+    return "\n".join(["| metric | type | labels | what |", "|---|---|---|---|", *rows, ""])

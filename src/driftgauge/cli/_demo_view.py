@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -39,15 +40,13 @@ def print_introduction(screen: Console, story: Story) -> None:
     )
 
 
-def live_view(
-    screen: Console, story: Story, tracks: Tracks, day: Day | None, address: str | None
-) -> RenderableType:
+def live_view(screen: Console, story: Story, tracks: Tracks, day: Day | None) -> RenderableType:
     """The screen at one moment."""
     plain = not _has_blocks(screen)
     wide = screen.width >= WIDE
     # What the other columns need; the rest of the line shows the course of PSI.
-    spark = max(min(screen.width - (76 if wide else 61), 60), 8)
-    names = ["feature", "PSI", "noise", "KS", *(["noise"] if wide else []), "missing", "PSI since April 2011"]
+    spark = max(min(screen.width - (75 if wide else 67), 60), 8)
+    names = ["feature", "PSI", "noise", "KS", *(["noise"] if wide else []), "missing", "PSI over time"]
     table = plain_table(*names, "drift since", right=("PSI", "noise", "KS", "missing"))
     outputs = {track.name for track in tracks.features if track.kind == "output"}
     for i, track in enumerate(tracks.features):
@@ -55,20 +54,18 @@ def live_view(
         table.add_row(
             *_cells(track, wide=wide, spark=spark, plain=plain, story=story), end_section=last_input
         )
-    parts: list[RenderableType] = [_progress(story, day), Text(), table]
-    if address:
-        parts += [Text(), Text(f"metrics on {address}", style="dim")]
-    return Padding(Group(*parts), (1, 0, 0, 0))
+    return Padding(Group(_progress(story, day), Text(), table), (1, 0, 0, 0))
 
 
 def _cells(track: Track, *, wide: bool, spark: int, plain: bool, story: Story) -> list[RenderableType]:
     live = track.latest.statistics if track.latest else None
     colour = "red" if track.drifts else "none"
-    # A block a few days wide, at its place in the whole stream, however far the stream has come.
-    days = story.total_days
-    width = max(len(track.psi) * spark // days, 1 if track.psi else 0)
+    # A block is a few days wide and stays at its place, however far the stream has come.
+    still_to_come = [math.nan] * (story.total_days - len(track.psi))
     top = max((value for value in track.psi if value == value), default=0.0)
-    course = sparkline(track.psi, max(top, 2 * (Thresholds().psi or 0.0)), width, plain=plain)
+    course = sparkline(
+        [*track.psi, *still_to_come], max(top, 2 * (Thresholds().psi or 0.0)), spark, plain=plain
+    )
     numbers = [
         Text(number(live.psi) if live else "", style=f"bold {colour}" if track.drifts else "none"),
         Text(number(live.psi_critical) if live else "", style="dim"),
@@ -77,7 +74,7 @@ def _cells(track: Track, *, wide: bool, spark: int, plain: bool, story: Story) -
         Text(ratio(live.missing_ratio) if live else ""),
     ]
     since = Text(track.noticed or "", style="red" if track.drifts else "yellow")
-    return [Text(track.name, style=colour), *numbers, Text(course.ljust(spark), style=colour), since]
+    return [Text(track.name, style=colour), *numbers, Text(course, style=colour), since]
 
 
 def _progress(story: Story, day: Day | None) -> Table:
@@ -114,7 +111,7 @@ def month_line(day: Day, story: Story, tracks: Tracks) -> str:
 def print_summary(screen: Console, story: Story, tracks: Tracks, day: Day | None) -> None:
     """Which features drifted, when, by how much; what did not; and what to think of it."""
     if day is None or not tracks.days_judged:
-        screen.print("Stopped before the first window was full: nothing to say yet.")
+        screen.print("Stopped before the window was full: nothing to say yet.")
         return
     screen.print()
     names = ("drifted", "noticed on", "days in drift", "largest PSI", "on", "shift then", "now")
@@ -139,12 +136,12 @@ def print_summary(screen: Console, story: Story, tracks: Tracks, day: Day | None
     screen.print()
     first, last = story.reference_days
     screen.print(
-        f"The model paid for it: wrong by {story.reference_error:.0f} rides an hour in the reference's months, "
-        f"by {story.live_error:.0f} since. The reference is a winter, {_day(first)} to {_day(last)}: summer is a "
-        "real difference from it and no false alarm, and the numbers fall as each winter returns. The calendar "
-        "stays quiet, as it must. A reference of a whole year, or one for each season, would be the cure. "
-        "Drift is judged as `driftgauge check` does by default: PSI over 0.2 and over its noise, or 5 % of rows "
-        "more missing, unseen or out of range."
+        f"The model paid for it: wrong by {story.reference_error:.0f} rides an hour in the reference's "
+        f"months, by {story.live_error:.0f} since. The reference is a winter, {_day(first)} to {_day(last)}: "
+        "summer is a real difference from it and no false alarm, and the numbers fall as each winter "
+        "returns. The calendar stays quiet, as it must. A reference of a whole year, or one for each season, "
+        "would be the cure. Drift is judged as `driftgauge check` does by default: PSI over 0.2 and over its "
+        "noise, or 5 % of rows more missing, unseen or out of range."
     )
 
 

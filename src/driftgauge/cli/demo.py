@@ -82,7 +82,7 @@ def command(port: int, speed: str | float, hold: bool | None, serve: bool) -> in
         days: list[Day] = []
         try:
             show = _show_live if screen.is_terminal else _show_lines
-            show(story, tracks, days, _pace(story, speed, terminal=screen.is_terminal), address)
+            show(story, tracks, days, _pace(story, speed, terminal=screen.is_terminal))
         except KeyboardInterrupt:
             print_summary(screen, story, tracks, days[-1] if days else None)
             raise
@@ -103,14 +103,12 @@ def _served(monitor: Monitor, port: int | None) -> Iterator[str | None]:
         return
     import driftgauge
     from driftgauge.cli._console import Failure
+    from driftgauge.errors import ConfigError
 
     try:
         server, thread = driftgauge.exporter("prometheus").serve(monitor, port=port)
-    except OSError as error:
-        message = (
-            f"cannot serve metrics on 127.0.0.1:{port}: {error.strerror or error}; "
-            "choose another port with --port, any free one with --port 0, or --no-serve"
-        )
+    except (OSError, ConfigError) as error:
+        message = f"cannot serve metrics: {error}; --port 0 takes any free port, --no-serve none"
         raise Failure(message) from error
     try:
         yield f"http://127.0.0.1:{server.server_port}/metrics"
@@ -135,9 +133,7 @@ def _pace(story: Story, speed: str | float, *, terminal: bool) -> Callable[[int]
     return wait
 
 
-def _show_live(
-    story: Story, tracks: Tracks, days: list[Day], pace: Callable[[int], None], address: str | None
-) -> None:
+def _show_live(story: Story, tracks: Tracks, days: list[Day], pace: Callable[[int], None]) -> None:
     from rich.live import Live
 
     from driftgauge.cli._console import console
@@ -146,7 +142,7 @@ def _show_live(
     screen = console()
 
     def view() -> RenderableType:
-        return live_view(screen, story, tracks, days[-1] if days else None, address)
+        return live_view(screen, story, tracks, days[-1] if days else None)
 
     drawn = 0.0
     with Live(view(), console=screen, auto_refresh=False) as live:
@@ -161,13 +157,10 @@ def _show_live(
         live.update(view(), refresh=True)
 
 
-def _show_lines(
-    story: Story, tracks: Tracks, days: list[Day], pace: Callable[[int], None], address: str | None
-) -> None:
+def _show_lines(story: Story, tracks: Tracks, days: list[Day], pace: Callable[[int], None]) -> None:
     from driftgauge.cli._console import console
     from driftgauge.cli._demo_view import month_line
 
-    del address
     screen = console()
     for day in story.days():
         if days and day.date[:7] != days[-1].date[:7]:

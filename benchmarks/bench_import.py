@@ -1,6 +1,6 @@
-"""How long `import driftgauge` takes in a fresh interpreter, and until the first monitor exists; beside others.
+"""How long `import driftgauge` takes in a fresh interpreter, and until a monitor exists; beside others.
 
-    python benchmarks/bench_import.py [--smoke --folder DIR] [--repeats 15]
+python benchmarks/bench_import.py [--smoke --folder DIR] [--repeats 15]
 """
 
 from __future__ import annotations
@@ -48,7 +48,12 @@ def contenders(reference: str) -> list[tuple[str, str, str, int]]:
     monitor = MONITOR.format(path=reference)
     return [
         ("import driftgauge", "driftgauge", "import driftgauge", 99),
-        ("import driftgauge; driftgauge.Monitor, Reference", "driftgauge", "from driftgauge import Monitor, Reference", 99),
+        (
+            "import driftgauge; driftgauge.Monitor, Reference",
+            "driftgauge",
+            "from driftgauge import Monitor, Reference",
+            99,
+        ),
         ("until the first Monitor exists (50 features from a file)", "driftgauge", monitor, 99),
         ("kernels.warm_up(): numba imported, all compiled", "driftgauge", COMPILED, 5),
         ("import numpy", "driftgauge", "import numpy", 99),
@@ -56,12 +61,17 @@ def contenders(reference: str) -> list[tuple[str, str, str, int]]:
         ("import scipy.stats", "driftgauge", "import scipy.stats", 99),
         ("import numba", "driftgauge", "import numba", 99),
         ("import frouros.detectors.data_drift", "frouros", "import frouros.detectors.data_drift", 99),
-        ("import evidently", "evidently", "import warnings; warnings.simplefilter('ignore'); import evidently", 7),
+        (
+            "import evidently",
+            "evidently",
+            "import warnings; warnings.simplefilter('ignore'); import evidently",
+            7,
+        ),
     ]
 
 
 def probe(python: Path, code: str) -> list[Any]:
-    """Nanoseconds, modules added, resident bytes added, and whether numba came along, in a fresh interpreter."""
+    """Nanoseconds, modules added, resident bytes added, and whether numba came along."""
     command = [str(python), "-c", PROBE.format(code=code)]
     done = subprocess.run(command, check=True, capture_output=True, text=True, env=environ())
     found: list[Any] = json.loads(done.stdout.strip().splitlines()[-1])
@@ -113,8 +123,8 @@ def run(chosen: argparse.Namespace) -> Path:
         column("resident memory added", "bytes"),
     ]
     note = (
-        "`import driftgauge` loads its parts when they are first used, so the first row alone flatters it: read it with "
-        "the second and third. Files are in the page cache; a cold disk costs more."
+        "`import driftgauge` loads its parts when they are first used, so the first row alone flatters it: "
+        "read it with the second and third. Files are in the page cache; a cold disk costs more."
     )
     tables = [result_table("Import time", columns, rows, note)]
     medians = {row[0]: row[2] for row in rows}

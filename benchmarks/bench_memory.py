@@ -1,6 +1,6 @@
-"""Bytes per feature: reference, window and buffer, counted as arrays, by tracemalloc, and as growth of the process.
+"""Bytes per feature: reference, windows and buffer; by tracemalloc, and as growth of the process.
 
-    python benchmarks/bench_memory.py [--smoke --folder DIR]
+python benchmarks/bench_memory.py [--smoke --folder DIR]
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from environments import environ
 from measure import HERE, column, goal, options, save, versions
 from measure import table as result_table
 
-# Each case in a process of its own: memory that one case gave back to the allocator would hide the next one's.
+# Each case in a process of its own: memory that one case gave back would hide the next one's.
 PROBE = """
 import gc, json, sys, tracemalloc
 from pathlib import Path
@@ -33,7 +33,7 @@ def resident():
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("Rss"))
 
 def fill(monitor, features, rows, seconds, start):
-    # In blocks, so that what is measured is not the rows themselves; the same 500 rows again and again, moved along.
+    # In blocks, so that what is measured is not the rows themselves: 500 rows again and again, moved along.
     block = table(500, features, 3, drift=0.3)
     for step, first in enumerate(range(0, rows, 500)):
         monitor.observe(block, now_seconds=start + seconds * first / rows)
@@ -75,13 +75,21 @@ KIBIBYTE = 1024
 
 
 def cases(smoke: bool) -> list[tuple[str, int, dict[str, Any], list[str], int, float, int]]:
-    """Title, reference rows, settings of fit, windows, rows fed twice over, over how many seconds, features."""
+    """Title, reference rows, settings of fit, windows, rows fed (twice), over how many seconds, features."""
     if smoke:
         return [("smoke", 300, {}, ["dg.rows(1000)"], 1_000, 60.0, 3)]
     ten = ["dg.rows(10_000)"]
     return [
         ("defaults: 1,023 quantile points, last 10,000 rows", 40_000, {}, ten, 12_000, 60.0, FEATURES),
-        ("the same with the last hour beside it", 40_000, {}, [*ten, "dg.duration('1h')"], 24_000, 3_600.0, FEATURES),
+        (
+            "the same with the last hour beside it",
+            40_000,
+            {},
+            [*ten, "dg.duration('1h')"],
+            24_000,
+            3_600.0,
+            FEATURES,
+        ),
         ("the last hour alone", 40_000, {}, ["dg.duration('1h')"], 24_000, 3_600.0, FEATURES),
         ("the last 100,000 rows alone", 40_000, {}, ["dg.rows(100_000)"], 110_000, 60.0, 200),
         ("exact: 10,000 distinct points, last 10,000 rows", 10_000, {}, ten, 12_000, 60.0, FEATURES),
@@ -89,12 +97,22 @@ def cases(smoke: bool) -> list[tuple[str, int, dict[str, Any], list[str], int, f
     ]
 
 
-def measure(path: Path, windows: list[str], rows: int, seconds: float, features: int, *, traced: bool) -> list[int]:
+def measure(
+    path: Path, windows: list[str], rows: int, seconds: float, features: int, *, traced: bool
+) -> list[int]:
     """Bytes after loading, with the window full, after as many rows again; layout bytes; cells; rows held."""
     code = PROBE.format(
-        here=str(HERE), path=str(path), windows=windows, rows=rows, seconds=seconds, features=features, traced=traced
+        here=str(HERE),
+        path=str(path),
+        windows=windows,
+        rows=rows,
+        seconds=seconds,
+        features=features,
+        traced=traced,
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environ(), check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environ(), check=False
+    )
     if done.returncode:
         message = f"the probe ended with status {done.returncode}: {done.stderr[-2000:]}"
         raise RuntimeError(message)
@@ -111,14 +129,17 @@ def run(chosen: argparse.Namespace) -> Path:
     """The benchmark itself."""
     import driftgauge as dg
 
-    rows, raw, goals = [], {}, []
+    rows: list[list[Any]] = []
+    raw: dict[str, Any] = {}
     fitted: dict[tuple[int, int], Path] = {}
     with tempfile.TemporaryDirectory() as scratch:
         for title, reference_rows, settings, windows, fed, seconds, features in cases(chosen.smoke):
             path = fitted.get((reference_rows, features))
             if path is None:
                 path = Path(scratch) / f"{reference_rows}_{features}.reference"
-                dg.Reference.fit(table(reference_rows, features, 1), names=names(features), **settings).save(path)
+                values = table(reference_rows, features, 1)
+                dg.Reference.fit(values, names=names(features), **settings).save(path)
+                del values
                 fitted[reference_rows, features] = path
             by_trace = measure(path, windows, fed, seconds, features, traced=True)
             by_process = measure(path, windows, fed, seconds, features, traced=False)
@@ -146,12 +167,18 @@ def run(chosen: argparse.Namespace) -> Path:
         column("reference file", "bytes"),
     ]
     note = (
-        "Per feature, with one snapshot taken and kept by nobody. 'All in' is the reference, the windows, the row "
-        "buffer and every Python object. The process is fresh, with numba compiled before the count starts: what "
-        "numba itself costs stands in the table of import times."
+        "Per feature. 'All in' is the reference, the windows, the row buffer and Python objects. The "
+        "process is fresh, with numba compiled before the count starts: what numba itself costs stands in the "
+        "table of import times."
     )
     goals = [
-        goal(f"Bytes a feature, {rows[0][0]}: growth of the process", 64 * KIBIBYTE, rows[0][5], better="lower", unit="bytes")
+        goal(
+            f"Bytes a feature, {rows[0][0]}: growth of the process",
+            64 * KIBIBYTE,
+            rows[0][5],
+            better="lower",
+            unit="bytes",
+        )
     ]
     return save(
         "memory",

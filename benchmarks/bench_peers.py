@@ -1,6 +1,6 @@
-"""KS and PSI of 50 features, reference 10,000 rows: from rows, and as a tick of a full window; against named peers.
+"""KS and PSI of 50 features, reference 10,000 rows: from rows, and as a tick; against named peers.
 
-Each contender runs in its own environment, in one long-lived process that also holds the SciPy + NumPy baseline. The
+Each contender runs in its own environment, in one long-lived process that also holds the baseline. The
 processes take a turn each, round after round; a ratio is baseline over contender within one process.
 
     python benchmarks/bench_peers.py [--smoke --folder DIR] [--rounds 15]
@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
 from data import CONTINUOUS, KINDS, fingerprint, names, table
 from environments import ensure, environ, interpreter
 from measure import HERE, column, goal, median, options, save, versions
@@ -55,7 +54,11 @@ class Worker:
         self.process.stdin.flush()
         line = self.process.stdout.readline()
         if not line:
-            said = self.process.stderr.read() if self.process.stderr else "run benchmarks/peers/worker.py by hand"
+            said = (
+                self.process.stderr.read()
+                if self.process.stderr
+                else "run benchmarks/peers/worker.py by hand"
+            )
             message = f"the process of {self.environment!r} ended with status {self.process.wait()}: {said}"
             raise RuntimeError(message)
         return json.loads(line)
@@ -67,7 +70,9 @@ class Worker:
         self.process.wait(timeout=60)
 
 
-def run_case(workers: list[Worker], case: str, live: Path, rounds: int, min_seconds: float) -> tuple[Times, Values]:
+def run_case(
+    workers: list[Worker], case: str, live: Path, rounds: int, min_seconds: float
+) -> tuple[Times, Values]:
     """Times of each contender, and the values that each gave."""
     values: Values = {}
     for worker in workers:
@@ -83,7 +88,7 @@ def run_case(workers: list[Worker], case: str, live: Path, rounds: int, min_seco
 
 
 def shown(keys: Values | Times, baselines: tuple[str, ...]) -> list[Key]:
-    """The contenders of a table: those of a peer's environment without the baselines that are there for the ratio."""
+    """The contenders of a table: of a peer's environment only the peer, the baselines are for ratios."""
     return [key for key in keys if key[0] == OURS or key[1] not in baselines]
 
 
@@ -107,8 +112,8 @@ def timing(title: str, times: Times, baselines: tuple[str, ...]) -> dict[str, An
         for key in shown(times, baselines)
     ]
     note = (
-        "Ratios of medians. The fifth column is the baseline's time over the contender's, both in the contender's "
-        "own process; the sixth divides driftgauge's fifth by the contender's."
+        "Ratios of medians. The fifth column is the baseline's time over the contender's, both in the "
+        "contender's own process; the sixth divides driftgauge's fifth by the contender's."
     )
     return result_table(title, columns, rows, note)
 
@@ -129,12 +134,15 @@ def agreement(title: str, values: Values, baselines: tuple[str, ...]) -> dict[st
             continue
         theirs = values[key]
         ks = difference(ours["ks"], theirs["ks"]) if "ks" in theirs else None
-        rows.append([key[1], ks, difference(ours["psi"], theirs["psi"]), median(theirs["psi"]), max(theirs["psi"])])
+        rows.append(
+            [key[1], ks, difference(ours["psi"], theirs["psi"]), median(theirs["psi"]), max(theirs["psi"])]
+        )
     note = (
-        "A dash: Evidently's method 'ks' gives the p-value and not the statistic. PSI has no one definition: ours and "
-        "the baselines' have ten quantile bins of the reference and half a row added to each; frouros has ten bins of "
-        "equal width over reference and live rows together and 2e-308 in place of an empty share; Evidently has "
-        "Sturges' number of bins of equal width over both and puts 0.0001 or less in place of an empty share."
+        "A dash: Evidently's method 'ks' gives the p-value and not the statistic. PSI has no one definition: "
+        "ours and the baselines' have ten quantile bins of the reference and half a row added to each; "
+        "frouros has ten bins of one width over reference and live rows together, 2e-308 for an empty "
+        "share; Evidently has Sturges' number of bins of equal width over both and puts 0.0001 or less in "
+        "place of an empty share."
     )
     return result_table(title, columns, rows, note)
 
@@ -161,7 +169,9 @@ def run(chosen: argparse.Namespace) -> Path:
     workers = [Worker(OURS, "driftgauge_peer")]
     if not (chosen.smoke or chosen.no_peers):
         workers += [Worker("frouros", "frouros_peer"), Worker("evidently", "evidently_peer")]
-    tables, goals, raw, prints = [], [], {}, {}
+    tables, goals = [], []
+    raw: dict[str, dict[str, list[float]]] = {}
+    prints: dict[str, str] = {}
 
     with tempfile.TemporaryDirectory() as scratch:
 
@@ -188,10 +198,16 @@ def run(chosen: argparse.Namespace) -> Path:
                 what = f"KS and PSI of {features} features from {full:,} rows, {label} values"
                 times, values = case(f"rows_{label}", what, "rows", live, workers)
                 faster = median(times[OURS, BASELINE]) / median(times[OURS, OURS])
-                goals.append(goal(f"{what}: faster than scipy + NumPy", 20, faster, better="higher", unit="ratio"))
+                goals.append(
+                    goal(f"{what}: faster than scipy + NumPy", 20, faster, better="higher", unit="ratio")
+                )
                 tables.append(agreement(f"Do they agree? {label.capitalize()} values", values, baselines))
-                apart = [difference(values[OURS, OURS]["ks"], found["ks"]) for found in values.values() if "ks" in found]
-                what = f"KS, {label} values: largest difference from scipy and every other contender that gives one"
+                apart = [
+                    difference(values[OURS, OURS]["ks"], found["ks"])
+                    for found in values.values()
+                    if "ks" in found
+                ]
+                what = f"KS, {label} values: largest difference from scipy and every contender that gives one"
                 goals.append(goal(what, 1e-12, max(apart), better="lower", unit="error"))
                 if label != "continuous":
                     continue
@@ -205,9 +221,19 @@ def run(chosen: argparse.Namespace) -> Path:
                     ticks[length] = median(times[OURS, OURS])
                     faster = median(times[OURS, BASELINE]) / ticks[length]
                     if length == full:
-                        goals.append(goal(f"{what}: faster than scipy + NumPy", 200, faster, better="higher", unit="ratio"))
+                        goals.append(
+                            goal(
+                                f"{what}: faster than scipy + NumPy",
+                                200,
+                                faster,
+                                better="higher",
+                                unit="ratio",
+                            )
+                        )
                 what = f"A tick with {lengths[-1]:,} rows in the window over one with {lengths[0]:,}"
-                goals.append(goal(what, 1.25, ticks[lengths[-1]] / ticks[lengths[0]], better="lower", unit="ratio"))
+                goals.append(
+                    goal(what, 1.25, ticks[lengths[-1]] / ticks[lengths[0]], better="lower", unit="ratio")
+                )
         finally:
             for worker in workers:
                 worker.close()
@@ -215,9 +241,19 @@ def run(chosen: argparse.Namespace) -> Path:
     found = versions("driftgauge", "numpy", "numba", "scipy")
     for environment, distributions in environments.items():
         if environment != OURS:
-            found |= {f"{name} ({environment}'s environment)": version for name, version in distributions.items()}
-    raw = {"fingerprints": prints, "times_nanoseconds": raw}
-    return save("peers", tables=tables, goals=goals, versions=found, raw=raw, smoke=chosen.smoke, folder=chosen.folder)
+            found |= {
+                f"{name} ({environment}'s environment)": version for name, version in distributions.items()
+            }
+    details = {"fingerprints": prints, "times_nanoseconds": raw}
+    return save(
+        "peers",
+        tables=tables,
+        goals=goals,
+        versions=found,
+        raw=details,
+        smoke=chosen.smoke,
+        folder=chosen.folder,
+    )
 
 
 if __name__ == "__main__":

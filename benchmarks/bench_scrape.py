@@ -1,6 +1,6 @@
-"""Time and bytes of one scrape at 10, 200 and 1,000 features; beside as many plain gauges of prometheus_client.
+"""Time and bytes of one scrape at 10, 200 and 1,000 features; beside prometheus_client's plain gauges.
 
-    python benchmarks/bench_scrape.py [--smoke --folder DIR] [--repeats 15]
+python benchmarks/bench_scrape.py [--smoke --folder DIR] [--repeats 15]
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ import gzip
 from pathlib import Path
 from typing import Any
 
+from data import KINDS, names, table
+from measure import column, goal, interleave, median, options, save, versions
+from measure import table as result_table
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
 import driftgauge as dg
-from data import KINDS, names, table
 from driftgauge import kernels
-from measure import column, goal, interleave, median, options, save, versions
-from measure import table as result_table
 
 LABELS = ("model", "model_version", "feature", "kind", "window")
 
@@ -27,12 +27,17 @@ def series(text: bytes) -> int:
 
 
 def plain_gauges(count: int, features: list[str]) -> CollectorRegistry:
-    """A registry of *count* children of plain gauges with our labels, one gauge for every `features` of them."""
+    """A registry of *count* children of plain gauges with our labels, one gauge a round of *features*."""
     registry = CollectorRegistry()
     left = count
     family = 0
     while left > 0:
-        gauge = Gauge(f"plain_feature_statistic_{family}", "A gauge with as many labels as ours.", LABELS, registry=registry)
+        gauge = Gauge(
+            f"plain_feature_statistic_{family}",
+            "A gauge with as many labels as ours.",
+            LABELS,
+            registry=registry,
+        )
         for feature in features[:left]:
             gauge.labels("model", "1", feature, "input", "10000rows").set(0.1 + family / 7 + left / 3)
         left -= len(features)
@@ -63,7 +68,12 @@ def scrape(features: int, window: int, repeats: int) -> tuple[dict[str, list[flo
         repeats=repeats,
     )
     monitor.close()
-    sizes = {"series": series(text), "bytes": len(text), "gzip": len(gzip.compress(text, 6)), "plain_bytes": len(generate_latest(plain))}
+    sizes = {
+        "series": series(text),
+        "bytes": len(text),
+        "gzip": len(gzip.compress(text, 6)),
+        "plain_bytes": len(generate_latest(plain)),
+    }
     return times, sizes
 
 
@@ -80,11 +90,23 @@ def run(chosen: argparse.Namespace) -> Path:
     sizes = (3,) if chosen.smoke else (10, 200, 1_000)
     rows, raw = [], {}
     for features in sizes:
-        times, found = scrape(features, 200 if chosen.smoke else 10_000, 2 if chosen.smoke else chosen.repeats)
+        times, found = scrape(
+            features, 200 if chosen.smoke else 10_000, 2 if chosen.smoke else chosen.repeats
+        )
         whole, snapshot, plain = (median(times[part]) for part in ("scrape", "snapshot", "plain"))
         raw[str(features)] = {"times_nanoseconds": times, **found}
         rows.append(
-            [features, found["series"], found["bytes"], found["gzip"], min(times["scrape"]), whole, snapshot, plain, whole / plain]
+            [
+                features,
+                found["series"],
+                found["bytes"],
+                found["gzip"],
+                min(times["scrape"]),
+                whole,
+                snapshot,
+                plain,
+                whole / plain,
+            ]
         )
     columns = [
         column("features", "count"),
@@ -98,11 +120,18 @@ def run(chosen: argparse.Namespace) -> Path:
         column("scrape over plain gauges", "ratio"),
     ]
     note = (
-        "One window of 10,000 rows, full; reference 20,000 rows; `generate_latest` of a registry that holds only the "
-        "collector, without the web server. The plain gauges compute nothing, they only hold a number."
+        "One window of 10,000 rows, full; reference 20,000 rows; `generate_latest` of a registry that holds "
+        "the collector and nothing else, without the web server. The plain gauges compute nothing, they only "
+        "hold a number."
     )
     goals = [
-        goal(f"One scrape of {row[0]:,} features over as many plain gauges", 2.0, row[-1], better="lower", unit="ratio")
+        goal(
+            f"One scrape of {row[0]:,} features over as many plain gauges",
+            2.0,
+            row[-1],
+            better="lower",
+            unit="ratio",
+        )
         for row in rows[-1:]
     ]
     return save(

@@ -1,7 +1,7 @@
 """The data of every benchmark, from a seed. NumPy only, so that each peer's environment can import it.
 
-Only `Generator.random` is drawn from: NumPy keeps that stream between versions, while `normal` and the others may
-change. The driver still writes the arrays once and every contender reads the same bytes, because ``np.log`` may
+Only `Generator.random` is drawn from: NumPy keeps that stream between versions, while `normal` and the others
+may change. The driver still writes the arrays once and all contenders read the same bytes: ``np.log`` may
 differ in its last bit between builds.
 """
 
@@ -22,12 +22,12 @@ CONTINUOUS = ("normal", "lognormal", "uniform", "heavy")
 
 def _normal(rng: np.random.Generator, rows: int) -> Floats:
     """Box and Muller's transform: two uniforms make one normal."""
-    radius = np.sqrt(-2.0 * np.log1p(-rng.random(rows)))
+    radius: Floats = np.sqrt(-2.0 * np.log1p(-rng.random(rows)))
     return radius * np.cos(2.0 * np.pi * rng.random(rows))
 
 
 def sample(kind: str, rows: int, seed: int, shift: float = 0.0) -> Floats:
-    """Return float64[rows] of one *kind*, moved by *shift* standard deviations of the underlying normal or uniform.
+    """Return float64[rows] of one *kind*, moved by *shift* standard deviations of what it is made from.
 
     ``heavy`` is Student's t with 2 degrees of freedom (no variance), ``integer`` takes about 30 values,
     ``price`` about 3,000 (a lognormal rounded to cents).
@@ -36,7 +36,8 @@ def sample(kind: str, rows: int, seed: int, shift: float = 0.0) -> Floats:
     if kind == "normal":
         return _normal(rng, rows) + shift
     if kind == "lognormal":
-        return np.exp(_normal(rng, rows) + shift)
+        out: Floats = np.exp(_normal(rng, rows) + shift)
+        return out
     if kind == "uniform":
         return rng.random(rows) + shift / np.sqrt(12.0)
     if kind == "heavy":
@@ -49,7 +50,9 @@ def sample(kind: str, rows: int, seed: int, shift: float = 0.0) -> Floats:
     raise ValueError(message)
 
 
-def table(rows: int, columns: int, seed: int, *, kinds: tuple[str, ...] = CONTINUOUS, drift: float = 0.0) -> Floats:
+def table(
+    rows: int, columns: int, seed: int, *, kinds: tuple[str, ...] = CONTINUOUS, drift: float = 0.0
+) -> Floats:
     """Return float64[rows, columns] in C order: the *kinds* in turn, every fifth column moved by *drift*."""
     out = np.empty((rows, columns))
     for column in range(columns):

@@ -7,8 +7,8 @@ A result file is ``results/NAME.json``::
      "tables": [{"title": ..., "columns": [{"name": ..., "unit": ...}], "rows": [[...]], "note": ...}],
      "goals": [{"what": ..., "goal": 20, "measured": 18.1, "better": "higher", "unit": "ratio"}]}
 
-Rows hold plain numbers; `tables.py` gives them their units. Units: ``text``, ``count``, ``ratio``, ``ns`` (a time in
-nanoseconds), ``bytes``, ``error`` (a difference), ``number``. ``null`` shows as a dash.
+Rows hold plain numbers; `tables.py` gives them their units. Units: ``text``, ``count``, ``ratio``, ``ns``
+(a time in nanoseconds), ``bytes``, ``error`` (a difference), ``number``. ``null`` shows as a dash.
 """
 
 from __future__ import annotations
@@ -27,14 +27,27 @@ from pathlib import Path
 from time import perf_counter_ns
 from typing import Any
 
-__all__ = ["RESULTS", "column", "goal", "interleave", "machine", "median", "options", "save", "table", "timed", "versions"]
+__all__ = [
+    "RESULTS",
+    "column",
+    "goal",
+    "interleave",
+    "machine",
+    "median",
+    "options",
+    "save",
+    "table",
+    "timed",
+    "versions",
+]
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results"
 
 # One thread in every contender: what a serving process can spare beside the model, and what makes ratios
 # independent of the number of cores.
-ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")}
+LIBRARIES = ("OMP", "OPENBLAS", "MKL", "NUMBA")
+ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in LIBRARIES}
 
 
 def timed(call: Callable[[], object], loops: int = 1) -> float:
@@ -112,8 +125,12 @@ def versions(*distributions: str) -> dict[str, str]:
 def options(description: str | None) -> argparse.ArgumentParser:
     """Return the options that every script here has."""
     parser = argparse.ArgumentParser(description=(description or "").partition("\n")[0])
-    parser.add_argument("--smoke", action="store_true", help="tiny sizes, a run of a second or two; needs --folder")
-    parser.add_argument("--folder", type=Path, default=None, help="where the result goes instead of benchmarks/results")
+    parser.add_argument(
+        "--smoke", action="store_true", help="tiny sizes, a run of a second or two; needs --folder"
+    )
+    parser.add_argument(
+        "--folder", type=Path, default=None, help="where the result goes instead of benchmarks/results"
+    )
     return parser
 
 
@@ -122,7 +139,9 @@ def column(name: str, unit: str = "text") -> dict[str, str]:
     return {"name": name, "unit": unit}
 
 
-def table(title: str, columns: Sequence[dict[str, str]], rows: Sequence[Sequence[Any]], note: str = "") -> dict[str, Any]:
+def table(
+    title: str, columns: Sequence[dict[str, str]], rows: Sequence[Sequence[Any]], note: str = ""
+) -> dict[str, Any]:
     """Return one table of a result file; every row has as many cells as there are columns."""
     for row in rows:
         if len(row) != len(columns):
@@ -146,7 +165,7 @@ def save(
     raw: Any = None,
     folder: Path | None = None,
 ) -> Path:
-    """Write ``NAME.json`` and return its path. A smoke run writes to *folder* only, never over real results."""
+    """Write ``NAME.json`` and return its path. A smoke run writes to *folder*, never over real results."""
     if smoke and folder is None:
         message = "a smoke run must not overwrite committed results; give folder="
         raise ValueError(message)

@@ -1,4 +1,4 @@
-"""driftgauge: the engine by itself, and the whole monitor around it."""
+"""driftgauge: the engine by itself, its two kernels of KS and PSI alone, and the whole monitor around it."""
 
 from __future__ import annotations
 
@@ -18,12 +18,11 @@ kernels.warm_up()
 
 
 class Engine:
-    """`Reference.index`, `add_counts`, `evaluate`. It always computes all statistics, KS and PSI are two of twenty."""
+    """`Reference.index`, `add_counts`, `evaluate`: always all statistics, of which KS and PSI are two."""
 
     def __init__(self, reference: Floats, names: list[str]) -> None:
         self.reference = dg.Reference.fit(reference, names=names)
         self.layout = self.reference.layout
-        self.names = names
         self.counts = np.zeros(self.layout.cells, np.uint32)
         self.statistics = np.empty((len(names), len(kernels.STATISTICS)))
         self.bins = np.empty(self.layout.bins, np.int64)
@@ -47,17 +46,33 @@ class Engine:
         return {"ks": self.statistics[:, KS].tolist(), "psi": self.statistics[:, PSI].tolist()}
 
 
+class TwoKernels(Engine):
+    """As `Engine`, but only the kernels `ks` and `psi` of each feature: like for like with the others."""
+
+    def __init__(self, reference: Floats, names: list[str]) -> None:
+        super().__init__(reference, names)
+        self.reference_bins = [feature.reference_bins for feature in self.layout.features]
+
+    def tick(self) -> Values:
+        """KS and PSI of each feature of the window held."""
+        offsets = self.layout.cell_offsets.tolist()
+        ks, psi = [], []
+        for number, feature in enumerate(self.layout.features):
+            live = self.counts[offsets[number] : offsets[number + 1]]
+            numbers = feature.number_cells
+            ks.append(kernels.ks(feature.counts[:numbers], live[:numbers]))
+            bins = np.add.reduceat(live, feature.bin_starts[:-1], dtype=np.int64)
+            psi.append(kernels.psi(self.reference_bins[number], bins))
+        return {"ks": ks, "psi": psi}
+
+
 class WholeMonitor:
-    """`Monitor.observe` of the rows and `Monitor.snapshot`: with queue, window, critical values and frozen result."""
+    """`Monitor.observe` and `Monitor.snapshot`: with queue, window, critical values and frozen result."""
 
     def __init__(self, reference: Floats, names: list[str]) -> None:
         self.reference = dg.Reference.fit(reference, names=names)
         self.monitor = dg.Monitor(self.reference)
-
-    def _open(self, rows: int) -> None:
-        self.monitor.close()
-        self.monitor = dg.Monitor(self.reference, windows=[dg.rows(rows)])
-        self.monitor.warm_up()
+        self.window = 0
 
     def _observe(self, live: Floats) -> None:
         # In blocks that the queue takes for certain: what does not fit would be dropped and counted.
@@ -67,11 +82,15 @@ class WholeMonitor:
 
     def hold(self, live: Floats) -> None:
         """Fill a row window of just this length. Not timed."""
-        self._open(len(live))
+        self.monitor.close()
+        self.window = len(live)
+        self.monitor = dg.Monitor(self.reference, windows=[dg.rows(self.window)])
         self._observe(live)
 
     def rows(self, live: Floats) -> Values:
         """KS and PSI of each feature of float64[rows, features] in C order."""
+        if self.window != len(live):
+            self.hold(live)
         self._observe(live)
         return self.tick()
 
@@ -81,4 +100,8 @@ class WholeMonitor:
         return {"ks": [f.ks for f in window.features], "psi": [f.psi for f in window.features]}
 
 
-CONTENDERS = {"driftgauge": Engine, "driftgauge, whole monitor": WholeMonitor}
+CONTENDERS = {
+    "driftgauge": Engine,
+    "driftgauge, the kernels ks and psi alone": TwoKernels,
+    "driftgauge, whole monitor": WholeMonitor,
+}

@@ -1,4 +1,4 @@
-"""Evidently: a report of `ValueDrift` by 'ks' and by 'psi' for each column, and its two tests without the report.
+"""Evidently: a report of `ValueDrift` by 'ks' and by 'psi' for each column, and its two tests without it.
 
 Its 'ks' method gives the p-value and no statistic, so only the p-value can be compared.
 """
@@ -24,13 +24,15 @@ Values = dict[str, list[float]]
 
 
 class EvidentlyReport:
-    """The documented way: `Report.run(current, reference)`. It also draws each column's plot; no switch turns that off."""
+    """The documented way, `Report.run(current, reference)`, which draws each column's plot too."""
 
     def __init__(self, reference: Floats, names: list[str]) -> None:
         self.names = names
         self.definition = DataDefinition(numerical_columns=names)
         self.reference = self._dataset(reference)
-        self.report = Report([ValueDrift(column=name, method=method) for name in names for method in ("ks", "psi")])
+        self.report = Report(
+            [ValueDrift(column=name, method=method) for name in names for method in ("ks", "psi")]
+        )
         self.window: Any = None
 
     def _dataset(self, values: Floats) -> Any:
@@ -41,7 +43,9 @@ class EvidentlyReport:
         self.window = self._dataset(live)
 
     def _both(self, current: Any) -> Values:
-        values = [float(metric["value"]) for metric in self.report.run(current, self.reference).dict()["metrics"]]
+        values = [
+            float(metric["value"]) for metric in self.report.run(current, self.reference).dict()["metrics"]
+        ]
         return {"ks_p_value": values[0::2], "psi": values[1::2]}
 
     def rows(self, live: Floats) -> Values:

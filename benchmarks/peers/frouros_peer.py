@@ -11,7 +11,7 @@ Values = dict[str, list[float]]
 
 
 class Frouros:
-    """Detectors are fitted beforehand; KS with ``method='asymp'``, as the baseline has it; PSI with its 10 bins."""
+    """Detectors are fitted beforehand; KS with ``method='asymp'`` as the baseline; PSI with its 10 bins."""
 
     def __init__(self, reference: Floats, names: list[str]) -> None:  # noqa: ARG002
         self.ks, self.psi = [], []
@@ -34,7 +34,10 @@ class Frouros:
                 float(detector.compare(X=column, method="asymp")[0].statistic)
                 for detector, column in zip(self.ks, columns, strict=True)
             ],
-            "psi": [float(detector.compare(X=column)[0].distance) for detector, column in zip(self.psi, columns, strict=True)],
+            "psi": [
+                float(detector.compare(X=column)[0].distance)
+                for detector, column in zip(self.psi, columns, strict=True)
+            ],
         }
 
     def rows(self, live: Floats) -> Values:

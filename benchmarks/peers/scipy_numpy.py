@@ -35,18 +35,21 @@ def quantile_edges(values: Floats) -> Floats:
 class ScipyNumpy:
     """`scipy.stats.ks_2samp` without its exact p-value, and PSI by `np.histogram` with edges made beforehand.
 
-    ``method='asymp'`` because nobody here asks for the p-value: at 10,000 rows 'auto' also computes it exactly.
+    ``method='asymp'`` because nobody here asks for the p-value; at 10,000 rows 'auto' has it exactly.
     """
 
     method = "asymp"
 
     def __init__(self, reference: Floats, names: list[str]) -> None:  # noqa: ARG002
         self.reference = [np.ascontiguousarray(column) for column in reference.T]
-        # The bins are (lo, hi] and np.histogram's are [lo, hi): the next float above each edge makes one of the other.
+        # The bins are (lo, hi], np.histogram's [lo, hi): the next float above an edge makes one of the other.
         self.edges = [
-            np.concatenate([[-np.inf], np.nextafter(quantile_edges(column), np.inf), [np.inf]]) for column in self.reference
+            np.concatenate([[-np.inf], np.nextafter(quantile_edges(column), np.inf), [np.inf]])
+            for column in self.reference
         ]
-        self.counts = [np.histogram(column, edges)[0] for column, edges in zip(self.reference, self.edges, strict=True)]
+        self.counts = [
+            np.histogram(column, edges)[0] for column, edges in zip(self.reference, self.edges, strict=True)
+        ]
         self.window: list[Floats] = []
 
     def hold(self, live: Floats) -> None:
@@ -80,13 +83,15 @@ class ScipyDefault(ScipyNumpy):
 
 
 class ByHand(ScipyNumpy):
-    """NumPy as a specialist writes it: the reference sorted beforehand, one sort of the live column serves KS and PSI."""
+    """NumPy as a specialist writes it: the reference sorted before, one sort of live rows for KS and PSI."""
 
     def __init__(self, reference: Floats, names: list[str]) -> None:
         super().__init__(reference, names)
         self.ordered = [np.sort(column) for column in self.reference]
         self.inner = [quantile_edges(column) for column in self.reference]
-        self.inner_counts = [self._bins(column, edges) for column, edges in zip(self.ordered, self.inner, strict=True)]
+        self.inner_counts = [
+            self._bins(column, edges) for column, edges in zip(self.ordered, self.inner, strict=True)
+        ]
 
     @staticmethod
     def _bins(ordered: Floats, edges: Floats) -> NDArray[np.int64]:
@@ -94,7 +99,7 @@ class ByHand(ScipyNumpy):
 
     @staticmethod
     def _ks(reference: Floats, live: Floats) -> float:
-        # The supremum sits at a live value or just before one: in between only the reference's step function moves.
+        # The supremum is at a live value or just before one: in between only the reference's steps move.
         after = np.searchsorted(reference, live, side="right") / reference.size
         before = np.searchsorted(reference, live, side="left") / reference.size
         live_after = np.searchsorted(live, live, side="right") / live.size
@@ -103,7 +108,9 @@ class ByHand(ScipyNumpy):
 
     def _both(self, columns: list[Floats]) -> Values:
         ks, psis = [], []
-        for reference, edges, counts, column in zip(self.ordered, self.inner, self.inner_counts, columns, strict=True):
+        for reference, edges, counts, column in zip(
+            self.ordered, self.inner, self.inner_counts, columns, strict=True
+        ):
             live = np.sort(column)
             ks.append(self._ks(reference, live))
             psis.append(psi(counts, self._bins(live, edges)))

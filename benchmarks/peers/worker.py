@@ -1,7 +1,7 @@
 """One contender's process: reads JSON commands on standard input, answers in JSON on standard output.
 
-``python worker.py MODULE`` holds the contenders of ``peers/MODULE.py`` and the SciPy + NumPy baseline, all in one
-process, so that a ratio never crosses a boundary of process, interpreter or library versions.
+``python worker.py MODULE`` holds the contenders of ``peers/MODULE.py`` and the SciPy + NumPy baseline, all in
+one process, so that a ratio never crosses a boundary of process, interpreter or library versions.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ os.dup2(2, 1)
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np  # noqa: E402
-
 from measure import timed  # noqa: E402
+
 from peers import scipy_numpy  # noqa: E402
 
 DISTRIBUTIONS = ("numpy", "scipy", "numba", "pandas", "driftgauge", "frouros", "evidently")

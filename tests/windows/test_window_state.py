@@ -20,7 +20,7 @@ from driftgauge.windows import WindowSpec, WindowState, duration, rows
 
 LAYOUT = small_layout()
 SPECS = [rows(30), rows(500), duration(60, panes=6), duration("1h")]
-pushes = st.lists(st.tuples(st.floats(0, 40), st.integers(0, 25)), min_size=1, max_size=8)
+pushes = st.lists(st.tuples(st.floats(-15, 40), st.integers(0, 25)), min_size=1, max_size=8)
 seeds = st.integers(0, 2**32 - 1)
 
 
@@ -36,6 +36,7 @@ def same(first: Any, second: Any) -> bool:
         np.array_equal(first.counts, second.counts)
         and first.rows == second.rows
         and first.seconds(2e9) == second.seconds(2e9)
+        and getattr(first, "late_rows", 0) == getattr(second, "late_rows", 0)
     )
 
 

@@ -1,4 +1,4 @@
-"""What every kernel computes, said as plainly as Python can: slow on purpose, reviewed as the specification."""
+"""What every kernel computes, as plainly as Python can say it. Slow on purpose; the specification."""
 
 from __future__ import annotations
 

@@ -124,7 +124,7 @@ def wasserstein(points: Floats, reference: Counts, live: Counts) -> float:
     deviation = mean_and_deviation(points, reference)[1]
     if not deviation > 0.0 or not live[: 2 * points.size + 3].any():  # NaN when the reference is empty
         return np.nan
-    return float(area_between(points, reference, live, _blocks(reference), _blocks(live))) / deviation
+    return float(area_between(points, reference, live, _blocks(reference), _blocks(live), deviation))
 
 
 def evaluate(layout: Tables, live: Counts, out: Floats, bin_out: Bins) -> None:

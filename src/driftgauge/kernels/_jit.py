@@ -64,8 +64,8 @@ OUT_BINS: Final = types.int64[::1]
 def kernel(result: Any, *parameters: Any, reassociate: bool = False) -> Callable[[F], F]:
     """Compile a function of exactly these types, once, when its module is imported.
 
-    It releases the GIL and is never parallel (threads of numba's do not survive a fork) and never cached on
-    disk (that fails at import where no directory can be written). Division by zero gives NaN or infinity as in
+    It releases the GIL and is never parallel (threads of numba's do not survive a fork), never cached on
+    disk (that fails at import where no directory can be written). Division by zero is NaN or infinity as in
     NumPy. Of fast-math there is at most *reassociate*: sums may be taken in another order. NaN and infinity
     keep their meaning with it; the other flags would take it away.
     """

@@ -95,10 +95,11 @@ def build_search(points: Floats, buckets: int | None = None) -> Search:
         wanted = 1 << max(0, BUCKETS_PER_POINT * points.size - 1).bit_length()
         buckets = min(max(wanted, MIN_BUCKETS), MAX_BUCKETS)
     inner = np.concatenate(([-np.inf], points, [np.inf]))
+    reached = inner[1:]  # minus infinity is where every search starts
     best: tuple[int, NDArray[np.int64], float, float, bool] | None = None
     for ordered in (False, True):
-        mapped = ordered_bits(points) if ordered else points
-        for low, scale in _grids(mapped, buckets):
+        mapped = ordered_bits(reached) if ordered else reached
+        for low, scale in _grids(mapped[:-1], buckets):
             fullest, below = _fill(mapped, low, scale, buckets)
             steps = fullest.bit_length()
             # Strictly better only: the plain value is the cheaper map and the wider range the more forgiving.
@@ -118,7 +119,7 @@ def _grids(mapped: Floats, buckets: int) -> list[tuple[float, float]]:
     while 2 * cut + 1 < mapped.size:
         low, high = float(mapped[cut]), float(mapped[-1 - cut])
         with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-            # The last point goes one bucket before the last, which plus infinity has for itself.
+            # The last point goes one bucket before the last: plus infinity is an edge too.
             # float64 division on purpose: Python's raises where NumPy's gives infinity.
             scale = float(np.float64(buckets - 2) / (np.float64(high) - np.float64(low)))
         if np.isfinite(scale) and scale > 0.0:
@@ -128,12 +129,10 @@ def _grids(mapped: Floats, buckets: int) -> list[tuple[float, float]]:
 
 
 def _fill(mapped: Floats, low: float, scale: float, buckets: int) -> tuple[int, NDArray[np.int64]]:
-    """Most points in one bucket, and per bucket the number of points in lower buckets, int64[buckets].
+    """Most edges in one bucket, and per bucket the number of edges in lower buckets, int64[buckets].
 
-    Minus infinity stands first in the edges, so the number of points in lower buckets is also the index of
+    Minus infinity, which is not counted, stands first, so the number of edges in lower buckets is the index of
     the last edge that every value of this bucket has reached.
     """
     held = np.bincount(buckets_of(mapped, low, scale, buckets), minlength=buckets)
-    # plus infinity is an edge too and lives in the last bucket
-    fullest = max(int(held[:-1].max()), int(held[-1]) + 1)
-    return fullest, np.concatenate(([0], np.cumsum(held)[:-1]))
+    return int(held.max()), np.concatenate(([0], np.cumsum(held)[:-1]))

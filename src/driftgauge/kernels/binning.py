@@ -38,7 +38,7 @@ def index_values(
 
     Notes
     -----
-    Every value of a bucket has reached ``edges[table[bucket]]``, and no bucket holds more than ``2**steps - 1``
+    Every value of a bucket has reached ``edges[table[bucket]]``, and no bucket holds over ``2**steps - 1``
     edges, so `steps` halving steps end on the last edge that is no greater than the value. The loop over
     steps is outside and the loop over values inside: steps of neighbouring values do not wait for each other,
     and nothing branches on data. 3.2 ns a value at 1,023 normal points against 7.9 ns where the compiler made

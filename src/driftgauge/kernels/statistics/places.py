@@ -65,27 +65,16 @@ def quantile(points: Any, counts: Any, blocks: Any, level: float) -> Any:
     return 0.5 * points[place // 2] + 0.5 * points[(place + 1) // 2]
 
 
-@kernel(VOID, FLOATS, COUNTS, INTEGERS, OUT_FLOATS, reassociate=True)
-def moments(points: Any, counts: Any, blocks: Any, out: Any) -> None:
-    """Write mean, standard deviation and the mean's error bound into ``out[:3]``.
+@kernel(VOID, FLOATS, COUNTS, FLOAT, FLOAT, OUT_FLOATS, reassociate=True)
+def sums_inside(points: Any, counts: Any, inverse: float, start: float, out: Any) -> None:
+    """Write sum and square sum of places less *start*, and sum of gap widths, over all rows inside the range.
 
-    Notes
-    -----
-    One pass of sums and squares, measured from the median. A mean is never further from the median than one
-    standard deviation, so the subtraction in ``E a**2 - (E a)**2`` loses one bit and not, as from zero, all of
-    them. Free to reorder its sums it takes 7.7 us at 20,005 cells, and 22.8 us in order.
+    Points are taken times *inverse*. Free to reorder its sums this takes 7.7 us at 20,005 cells, else 22.8;
+    the bare sums stand alone because elsewhere a product taken in another order could overflow.
     """
-    k = points.size
-    total = up_to(counts, blocks, 2 * k + 3)
-    if total == 0:
-        out[:3] = np.nan
-        return
-    size = unit(points)
-    inverse = 1.0 / size
-    start = quantile(points, counts, blocks, 0.5) * inverse
-    here = points[: k - 1]
+    here = points[: points.size - 1]
     following = points[1:]
-    cells = counts[2 : 2 * k]
+    cells = counts[2 : 2 * points.size]
     first = 0.0
     second = 0.0
     width = 0.0
@@ -98,22 +87,47 @@ def moments(points: Any, counts: Any, blocks: Any, out: Any) -> None:
         first += at_point * low + in_gap * middle
         second += at_point * low * low + in_gap * middle * middle
         width += in_gap * (high - low)
+    out[0] = first
+    out[1] = second
+    out[2] = width
+
+
+@kernel(VOID, FLOATS, COUNTS, INTEGERS, OUT_FLOATS)
+def moments(points: Any, counts: Any, blocks: Any, out: Any) -> None:
+    """Write mean, standard deviation and the mean's error bound into ``out[:3]``.
+
+    Notes
+    -----
+    One pass of sums and squares, measured from the median. A mean is never further from the median than one
+    standard deviation, so the subtraction in ``E a**2 - (E a)**2`` loses one bit and not, as from zero, all.
+    """
+    k = points.size
+    total = up_to(counts, blocks, 2 * k + 3)
+    if total == 0:
+        out[:3] = np.nan
+        return
+    size = unit(points)
+    inverse = 1.0 / size
+    start = quantile(points, counts, blocks, 0.5) * inverse
+    sums_inside(points, counts, inverse, start, out)
     below = np.float64(counts[0]) + np.float64(counts[1])
     above = np.float64(counts[2 * k]) + np.float64(counts[2 * k + 1]) + np.float64(counts[2 * k + 2])
-    lowest = points[0] * inverse - start
-    highest = points[k - 1] * inverse - start
-    mean = (below * lowest + above * highest + first) / total
-    square = (below * lowest * lowest + above * highest * highest + second) / total
+    low = points[0] * inverse - start
+    high = points[k - 1] * inverse - start
+    mean = (below * low + above * high + out[0]) / total
+    square = (below * low * low + above * high * high + out[1]) / total
     out[0] = (start + mean) * size
     out[1] = sqrt(max(square - mean * mean, 0.0)) * size
-    out[2] = 0.5 * width / total * size
+    out[2] = 0.5 * out[2] / total * size
 
 
-@kernel(FLOAT, FLOATS, COUNTS, COUNTS, INTEGERS, INTEGERS, reassociate=True)
-def area_between(points: Any, reference: Any, live: Any, reference_blocks: Any, live_blocks: Any) -> Any:
-    """Area between the distribution functions of the numbers on both sides, in the points' unit.
+@kernel(FLOAT, FLOATS, COUNTS, COUNTS, INTEGERS, INTEGERS, FLOAT, reassociate=True)
+def area_between(
+    points: Any, reference: Any, live: Any, reference_blocks: Any, live_blocks: Any, deviation: float
+) -> Any:
+    """Area between the distribution functions of the numbers on both sides, in deviations.
 
-    Both sides hold at least one number.
+    Both sides hold at least one number and the deviation is above 0.
 
     Notes
     -----
@@ -163,4 +177,4 @@ def area_between(points: Any, reference: Any, live: Any, reference_blocks: Any, 
                 reference_rows += np.int64(left[2 * i + 1])
                 apart += abs(rows * share - reference_rows * of_reference)
                 area += apart * (0.5 * inverse * following[i] - 0.5 * inverse * here[i])
-    return area / inverse
+    return area / (deviation * inverse)

@@ -152,4 +152,4 @@ def evaluate(
             out[f],
         )
         if deviations[f] > 0.0 and up_to(cells, blocks, cells.size - 2) > 0:
-            out[f, 6] = area_between(points, of_reference, cells, before_blocks, blocks) / deviations[f]
+            out[f, 6] = area_between(points, of_reference, cells, before_blocks, blocks, deviations[f])

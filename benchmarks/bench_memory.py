@@ -167,8 +167,8 @@ def run(chosen: argparse.Namespace) -> Path:
         column("reference file", "bytes"),
     ]
     note = (
-        "Per feature. 'All in' is the reference, the windows, the row buffer and Python objects. The "
-        "process is fresh, with numba compiled before the count starts: what numba itself costs stands in the "
+        "Per feature. 'All in' is reference, windows, row buffer and Python objects. The "
+        "process is fresh, numba compiled before the count starts: what numba itself costs stands in the "
         "table of import times."
     )
     goals = [

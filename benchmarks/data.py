@@ -22,8 +22,8 @@ CONTINUOUS = ("normal", "lognormal", "uniform", "heavy")
 
 def _normal(rng: np.random.Generator, rows: int) -> Floats:
     """Box and Muller's transform: two uniforms make one normal."""
-    radius: Floats = np.sqrt(-2.0 * np.log1p(-rng.random(rows)))
-    return radius * np.cos(2.0 * np.pi * rng.random(rows))
+    radius = np.sqrt(-2.0 * np.log1p(-rng.random(rows)))
+    return np.asarray(radius * np.cos(2.0 * np.pi * rng.random(rows)))
 
 
 def sample(kind: str, rows: int, seed: int, shift: float = 0.0) -> Floats:
@@ -36,8 +36,7 @@ def sample(kind: str, rows: int, seed: int, shift: float = 0.0) -> Floats:
     if kind == "normal":
         return _normal(rng, rows) + shift
     if kind == "lognormal":
-        out: Floats = np.exp(_normal(rng, rows) + shift)
-        return out
+        return np.asarray(np.exp(_normal(rng, rows) + shift))
     if kind == "uniform":
         return rng.random(rows) + shift / np.sqrt(12.0)
     if kind == "heavy":

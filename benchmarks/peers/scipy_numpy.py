@@ -26,10 +26,21 @@ def psi(reference_counts: NDArray[np.int64], live_counts: NDArray[np.int64]) -> 
 
 
 def quantile_edges(values: Floats) -> Floats:
-    """Inner edges of ten quantile bins (lo, hi] of *values*."""
-    levels = np.arange(1, BINS) / BINS
-    edges = np.unique(np.quantile(values, levels, method="inverted_cdf"))
-    return edges[edges < values.max()]
+    """Inner edges of ten quantile bins (lo, hi] of *values*, cut as driftgauge cuts them where values are tied.
+
+    A value that several levels fall on has its own bin, and so has what lies beyond a tail of one value.
+    """
+    points, counts = np.unique(values, return_counts=True)
+    last = points.size - 1
+    ranks = np.ceil(np.arange(1, BINS) / BINS * values.size - 1e-9)
+    found, times = np.unique(np.searchsorted(np.cumsum(counts), ranks), return_counts=True)
+    cuts = np.union1d(found, found[times > 1] - 1)
+    if found[-1] == last:
+        cuts = np.union1d(cuts, [last - 1])
+    cuts = cuts[(cuts >= 0) & (cuts < last)]
+    below = [np.nextafter(points[0], -np.inf)] if cuts[0] == 0 else []
+    above = [points[last]] if cuts[-1] == last - 1 else []
+    return np.concatenate([below, points[cuts], above])
 
 
 class ScipyNumpy:

@@ -1,10 +1,10 @@
-"""How finely a reference should be cut: KS error, bytes and time by `resolution`, and by buffer of the summary.
+"""How finely a reference should be cut: KS error, bytes and time by `resolution`, and by the summary's size.
 
-Run ``python benchmarks/measure_resolution.py``; about two minutes. It writes ``benchmarks/results/resolution.json``.
+Run ``python benchmarks/measure_resolution.py``: half a minute, into ``benchmarks/results/resolution.json``.
 
 *Realised error* is the largest difference, over 12 draws of live rows, between KS on the cells and
-`scipy.stats.ks_2samp` on the raw rows. *Bytes* are what a feature takes in a process with one window of 10,000 rows:
-reference, search table, live counts, ring and a buffer of 1,024 rows.
+`scipy.stats.ks_2samp` on the raw rows. *Bytes* are what a feature takes in a process with one window of
+10,000 rows: reference, search table, live counts, ring and a buffer of 1,024 rows.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ def measure_summary(rows: int, size: int) -> dict[str, Any]:
 
 
 def measure_kll(rows: int, size: int) -> dict[str, Any]:
-    """One row of the second table, for `datasketches`; its bound holds with 99 % probability at any one value."""
+    """One row of the second table, for `datasketches`."""
     from datasketches import kll_doubles_sketch
 
     values = np.random.default_rng(12).lognormal(size=rows)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +13,32 @@ from driftgauge._tally import CategoryTally, NumberTally
 from driftgauge.cells import MAX_EXACT_POINTS, FeatureReference, Floats, Kind
 from driftgauge.errors import ConfigError, DataError
 
-__all__ = ["FitSettings", "boolean_feature", "categorical_feature", "numeric_feature", "unnamed_counts"]
+__all__ = [
+    "FitOptions",
+    "FitSettings",
+    "boolean_feature",
+    "categorical_feature",
+    "numeric_feature",
+    "unnamed_counts",
+]
 
 Weights = NDArray[np.int64]
 MAX_ROWS: Final = 2**32 - 1  # counts by cell are uint32
+
+
+class FitOptions(TypedDict, total=False):
+    """What `Reference.fit` and `PartialReference` take by name; described at `Reference.fit`."""
+
+    model: str
+    version: str
+    outputs: str | Sequence[str]
+    names: Sequence[str] | None
+    exclude: str | Collection[str]
+    categorical: str | Collection[str]
+    resolution: int
+    bins: int
+    category_bins: int
+    min_category_count: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -112,7 +112,9 @@ def _arrow_column(series: Any, native: Any, *, categorical: bool) -> Column:
         encoded = (native.unify_dictionaries() if dictionary else native.dictionary_encode()).combine_chunks()
         if isinstance(encoded, pyarrow.ChunkedArray):  # no chunk at all stays chunked in some versions
             return Column(Categories(np.empty(0, np.int32), ()), "categorical")
-        codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+        codes = (
+            encoded.indices.cast(pyarrow.int64()).fill_null(-1).to_numpy()
+        )  # polars writes unsigned indices
         distinct = encoded.dictionary
         kept = distinct.to_numpy(zero_copy_only=False) if series.dtype.is_numeric() else distinct.to_pylist()
         return Column(encode(codes, kept), "categorical")

@@ -108,7 +108,7 @@ def _find_columns(data: Any, names: Sequence[str] | None) -> list[tuple[str, Any
         return _list_columns(data, names)
     if isinstance(data, np.ndarray):
         return _array_columns(data, names)
-    if hasattr(data, "detach") or (hasattr(data, "__dlpack__") and not hasattr(data, "columns")):
+    if hasattr(data, "detach"):
         return _array_columns(_from_tensor(data), names)
     frame = _as_frame(data)
     if frame is not None:
@@ -189,10 +189,13 @@ def _as_frame(data: Any) -> list[tuple[str, Any]] | None:
         return None
     import narwhals
 
-    if type(data).__name__ == "RecordBatch":
-        import pyarrow
+    if type(data).__module__.startswith("pyarrow."):
+        import pyarrow  # loaded already, by whoever made the data
 
-        data = pyarrow.Table.from_batches([data])
+        if isinstance(data, pyarrow.RecordBatch):
+            data = pyarrow.Table.from_batches([data])
+        elif isinstance(data, pyarrow.Array):
+            data = pyarrow.chunked_array([data])
     if type(data).__name__ == "LazyFrame":
         message = "a LazyFrame has no rows yet; give data.collect(), or its batches to fit_batches"
         raise DataError(message)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
 from driftgauge import kernels
 from driftgauge._archive import content_id, damaged, read_archive, write_archive
+from driftgauge._fit import FitOptions
 from driftgauge._index import index_columns
 from driftgauge._partial import PartialReference
 from driftgauge._reference_file import pack_features, unpack_features
@@ -218,7 +219,7 @@ class Reference:
         *,
         on_rows: Callable[[int], object] | None = None,
         created_timestamp_seconds: float | None = None,
-        **settings: Any,
+        **settings: Unpack[FitOptions],
     ) -> Reference:
         """Reference of more rows than fit in memory, in one pass; how they are cut into batches makes no
         difference.

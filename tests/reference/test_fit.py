@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from driftgauge import _fit
 from driftgauge.cells import MISSING, FeatureReference
 from driftgauge.errors import ConfigError, DataError
 from driftgauge.reference import Reference
@@ -295,3 +296,10 @@ def test_fit_leaves_the_data_as_they_were() -> None:
     Reference.fit(values)
     np.testing.assert_array_equal(values, before)
     assert np.signbit(values[0, 1])
+
+
+def test_more_rows_than_32_bits_count_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_fit, "MAX_ROWS", 3)
+    for column in ([1.0] * 4, ["a"] * 4, [True] * 4):
+        with pytest.raises(DataError, match="has 4 rows, a reference counts at most 3; take a sample"):
+            Reference.fit({"x": column}, min_category_count=1)

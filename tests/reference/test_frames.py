@@ -109,7 +109,9 @@ class Tensor:
         pa.concat_tables([ARROW.slice(0, 1), ARROW.slice(1)]),
         ARROW.set_column(1, "text", ARROW["text"].dictionary_encode()),
         ARROW.to_batches()[0],
+        pl.DataFrame(PLAIN).with_columns(pl.col("text").cast(pl.Categorical)).to_arrow(),
         {name: ARROW[name] for name in ARROW.column_names},
+        {name: ARROW[name].combine_chunks() for name in ARROW.column_names},
         {name: np.ma.MaskedArray([values[0] if v is None else v for v in values], [v is None for v in values])
          for name, values in PLAIN.items() if name != "text"} | {"text": TEXT},
     ],

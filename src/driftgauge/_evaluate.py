@@ -118,8 +118,8 @@ def evaluate(
 
     Notes
     -----
-    Costs one compiled pass over the cells a window, and about 10 µs a feature and window for the objects,
-    whatever the length of the window (`benchmarks/`).
+    Costs one compiled pass over the cells a window, and about 10 µs a feature for the objects (one window,
+    1,023 points, a shared 2-core machine), whatever the length of the window.
     """
     started = timer()
     if min_rows < 1:

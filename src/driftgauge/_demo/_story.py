@@ -1,0 +1,108 @@
+"""The story that the demo tells: a model learns a winter, is asked about two years, and driftgauge watches.
+
+Nothing is printed here, no clock is read and nothing is served. `driftgauge.cli.demo` does that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from driftgauge._demo._data import INPUTS, Hours, load
+from driftgauge._demo._model import RidgeRides
+from driftgauge.monitor import Monitor
+from driftgauge.reference import Reference
+from driftgauge.snapshot import Snapshot
+from driftgauge.windows import rows
+
+__all__ = ["OUTPUT", "SPLIT_DAY", "WINDOW_ROWS", "Day", "Story"]
+
+OUTPUT: Final = "rides_predicted"
+
+# The reference is January to March 2011. Temperature must then drift in spring and come back each winter; the
+# calendar (hour, weekday, workingday, holiday) must not.
+SPLIT_DAY: Final = "2011-04-01"
+
+# Four weeks of hours. Whole weeks, so that every weekday is in a window as often as in the reference; in
+# shorter windows a single wet week is a drift of its own.
+WINDOW_ROWS: Final = 4 * 7 * 24
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """One day of the stream, sent: its ISO date, hours sent so far, and the monitor's view after it."""
+
+    date: str
+    rows: int
+    snapshot: Snapshot
+
+
+class Story:
+    """A trained model, its reference, its monitor, and the hours still to come.
+
+    Attributes
+    ----------
+    reference : Reference
+    monitor : Monitor
+    total_days : int
+        Days in the stream.
+    reference_error, live_error : float
+        Mean absolute error in rides an hour, on the reference's hours and on those sent so far (NaN before).
+    """
+
+    def __init__(self) -> None:
+        hours = load()
+        split = int(np.searchsorted(hours.days, SPLIT_DAY))
+        past, self._live = hours.part(0, split), hours.part(split, len(hours))
+        model = RidgeRides(past)
+        predicted = model.predict(past.columns)
+        self.reference_error = float(np.abs(predicted - past.rides).mean())
+        self.reference = Reference.fit(
+            {**past.columns, OUTPUT: predicted}, model="bike_rides", version="2011q1", outputs=OUTPUT
+        )
+        # No statistic before the window is full: one week in spring is not comparable with three months.
+        self.monitor = Monitor(self.reference, windows=[rows(WINDOW_ROWS)], min_rows=WINDOW_ROWS)
+
+        @self.monitor.watch
+        def predict(hour: dict[str, Any]) -> float:
+            return float(model.predict(hour)[0])
+
+        self._predict = predict
+        self.total_days = int(np.unique(self._live.days).size)
+        self._total_error = 0.0
+        self._sent = 0
+
+    @property
+    def reference_days(self) -> tuple[str, str]:
+        """First and last day of the reference."""
+        return "2011-01-01", "2011-03-31"
+
+    @property
+    def rows(self) -> int:
+        """Hours in the stream."""
+        return len(self._live)
+
+    @property
+    def live_error(self) -> float:
+        """Mean absolute error in rides an hour of what was sent so far; NaN before the first hour."""
+        return self._total_error / self._sent if self._sent else float("nan")
+
+    def days(self) -> Iterator[Day]:
+        """Sends the stream hour by hour through the watched function; pauses after each day."""
+        starts = np.flatnonzero(np.r_[True, self._live.days[1:] != self._live.days[:-1]])
+        for start, stop in zip(starts, [*starts[1:], len(self._live)], strict=True):
+            day = self._live.part(int(start), int(stop))
+            for hour, rides in zip(_hours(day), day.rides.tolist(), strict=True):
+                self._total_error += abs(self._predict(hour) - rides)
+                self._sent += 1
+            yield Day(str(day.days[0]), self._sent, self.monitor.snapshot())
+
+
+def _hours(day: Hours) -> Iterator[dict[str, Any]]:
+    """One dict an hour, of plain Python values, as a service gets them from a request."""
+    columns = [day.columns[name].tolist() for name in INPUTS]
+    for values in zip(*columns, strict=True):
+        yield dict(zip(INPUTS, values, strict=True))

@@ -1,0 +1,183 @@
+"""The state of a monitor: its windows and counts, under one lock that watched calls never take."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from driftgauge import kernels
+from driftgauge._buffer import Buffer
+from driftgauge._evaluate import Counters
+from driftgauge._rows import Indexer
+from driftgauge.cells import Counts
+from driftgauge.reference import Reference
+from driftgauge.windows import Window, WindowSpec, WindowState
+
+__all__ = ["Engine", "View"]
+
+# Compiling takes seconds of CPU that compete with the host for the interpreter. A process that sees few rows
+# never does it; `Monitor.warm_up` does it at once.
+COMPILE_AFTER_ROWS: Final = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A window at one moment, for an evaluation that no lock covers."""
+
+    name: str
+    reference_id: str
+    counts: Counts
+    rows: int
+    reach_seconds: float
+
+    def seconds(self, now_seconds: float) -> float:  # noqa: ARG002 - the moment is this view's own
+        """How far back the window reached."""
+        return self.reach_seconds
+
+
+class Engine:
+    """Empties the buffer into the windows, for whoever asks: the background thread, a scrape, a test.
+
+    Parameters
+    ----------
+    reference : Reference
+    specs : sequence of window specifications
+    buffer : Buffer
+    clock : callable
+        Seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        reference: Reference,
+        specs: Sequence[WindowSpec],
+        buffer: Buffer,
+        clock: Callable[[], float],
+    ) -> None:
+        self.buffer = buffer
+        self._reference = reference
+        self._specs = tuple(specs)
+        self._clock = clock
+        self._indexer = Indexer(reference, buffer)
+        self.start()
+
+    def start(self) -> None:
+        """Begin with empty windows, nothing counted and a lock of its own: anew, or after a fork."""
+        layout = self._reference.layout
+        self._lock = threading.RLock()
+        self._windows: tuple[Window, ...] = tuple(
+            spec.open(layout, self._reference.id) for spec in self._specs
+        )
+        self._bin_rows: NDArray[np.int64] = np.zeros(layout.bins, np.int64)
+        self._rows_sampled = 0
+        self._compiles = False
+
+    def work(self) -> int:
+        """What the background thread does each tick: `flush`, and compile once it pays. The number of rows."""
+        try:
+            handled = self.flush()
+            if self._rows_sampled >= COMPILE_AFTER_ROWS and not self._compiles:
+                self._compiles = True
+                if kernels.status() == "numpy":
+                    # A thread of its own, for the buffer must be emptied meanwhile.
+                    threading.Thread(target=self._compile, name="driftgauge-warm-up", daemon=True).start()
+        except Exception as error:
+            self.buffer.failed("thread", error)
+            return 0
+        return handled
+
+    def _compile(self) -> None:
+        try:
+            kernels.warm_up()
+        except Exception as error:
+            self.buffer.failed("warm_up", error)
+
+    def flush(self, now_seconds: float | None = None, entries: Sequence[Any] = ()) -> int:
+        """Count what is in the buffer, and then *entries*. The number of rows."""
+        with self._lock:
+            handled = self._drain(now_seconds)
+            if entries:
+                handled += self._count(entries, now_seconds)
+        self.buffer.log_notes()
+        return handled
+
+    def _drain(self, now_seconds: float | None) -> int:
+        """Count what is in the buffer now; not what comes meanwhile, or it might never end."""
+        ready = self.buffer.ready
+        entries = []
+        for _ in range(len(ready)):
+            entries.append(ready.popleft())  # noqa: PERF401 - a list display would lose all at an interrupt
+        return self._count(entries, now_seconds) if entries else 0
+
+    def _count(self, entries: Sequence[Any], now_seconds: float | None) -> int:
+        handled = 0
+        for block in self._indexer.blocks(entries):
+            handled += block.rows
+            try:
+                now = self._clock() if now_seconds is None else now_seconds
+                for window in self._windows:
+                    window.push(block.indices, now)
+                kernels.add_bin_rows(block.indices, self._reference.layout, self._bin_rows)
+                self._rows_sampled += block.rows
+            except Exception as error:
+                self.buffer.failed("push", error)
+                self.buffer.dropped["internal_error"].add(block.rows)
+        return handled
+
+    def freeze(self, now_seconds: float) -> tuple[list[View], NDArray[np.int64], Counters]:
+        """Everything an evaluation needs, as it is when every row that has come is counted."""
+        with self._lock:
+            self._drain(now_seconds)
+            for window in self._windows:
+                window.advance(now_seconds)
+            views = [
+                View(w.name, w.reference_id, w.counts.copy(), w.rows, w.seconds(now_seconds))
+                for w in self._windows
+            ]
+            bin_rows = self._bin_rows.copy()
+            counters = self._counters()
+        self.buffer.log_notes()
+        return views, bin_rows, counters
+
+    def _counters(self) -> Counters:
+        buffer = self.buffer
+        dropped = {reason: tally.read() for reason, tally in buffer.dropped.items()}
+        sampled_out = buffer.sampled_out.read()
+        return Counters(
+            rows=sampled_out + self._rows_sampled + sum(dropped.values()),
+            rows_sampled=self._rows_sampled,
+            rows_sampled_out=sampled_out,
+            rows_dropped=dropped,
+            internal_errors={stage: tally.read() for stage, tally in buffer.errors.items()},
+        )
+
+    def states(self) -> list[WindowState]:
+        """A copy of each window."""
+        with self._lock:
+            self._drain(None)
+            return [window.state() for window in self._windows]
+
+    def restore(self, states: Sequence[WindowState]) -> None:
+        """Go on from *states*, one a window; all of them or, where one raises, none."""
+        layout = self._reference.layout
+        fresh = tuple(spec.open(layout, self._reference.id) for spec in self._specs)
+        for window, state in zip(fresh, states, strict=True):
+            window.restore(state)
+        with self._lock:
+            self._drain(None)
+            self._windows = fresh
+
+    def reset(self) -> None:
+        """Forget all rows and count from 0 again."""
+        with self._lock:
+            self._drain(None)
+            for window in self._windows:
+                window.clear()
+            self._bin_rows[:] = 0
+            self._rows_sampled = 0
+            self.buffer.clear_counts()

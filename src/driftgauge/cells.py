@@ -55,7 +55,8 @@ MAX_EXACT_POINTS: Final = 32_000  # 2 * 32,000 + 5 cells still fit an unsigned 1
 
 def is_missing(values: Floats) -> NDArray[np.bool_]:
     """True where a float64 holds our missing marker; False for any other NaN. Same shape as *values*."""
-    return values.view(np.uint64) == MISSING_BITS
+    found: NDArray[np.bool_] = values.view(np.uint64) == MISSING_BITS
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

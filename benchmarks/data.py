@@ -34,7 +34,7 @@ def sample(kind: str, rows: int, seed: int, shift: float = 0.0) -> Floats:
     """
     rng = np.random.Generator(np.random.PCG64(seed))
     if kind == "normal":
-        return _normal(rng, rows) + shift
+        return np.asarray(_normal(rng, rows) + shift)
     if kind == "lognormal":
         return np.asarray(np.exp(_normal(rng, rows) + shift))
     if kind == "uniform":

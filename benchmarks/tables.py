@@ -85,7 +85,9 @@ def cell(value: Any, unit: str) -> str:
     if unit == "ns":
         return _scaled(value, ((1e9, "s"), (1e6, "ms"), (1e3, "µs"), (1.0, "ns")))
     if unit == "bytes":
-        return _scaled(value, ((2**20, "MiB"), (2**10, "KiB"), (1, "B")))
+        if abs(value) < 2**10:
+            return f"{round(value)} B"
+        return _scaled(value, ((2**20, "MiB"), (2**10, "KiB")))
     if unit == "ratio":
         return f"{_significant(value)} ×"
     if unit == "error":

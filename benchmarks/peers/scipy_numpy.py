@@ -26,7 +26,7 @@ def psi(reference_counts: NDArray[np.int64], live_counts: NDArray[np.int64]) -> 
 
 
 def quantile_edges(values: Floats) -> Floats:
-    """Inner edges of ten quantile bins (lo, hi] of *values*, cut as driftgauge cuts them where values are tied.
+    """Inner edges of ten quantile bins (lo, hi] of *values*, cut as driftgauge cuts where values are tied.
 
     A value that several levels fall on has its own bin, and so has what lies beyond a tail of one value.
     """

@@ -1,0 +1,140 @@
+"""Every example in the README runs, every command in it works, and its tables are the generated ones."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from driftgauge.catalogue import markdown_table
+
+ROOT = Path(__file__).resolve().parents[1]
+README = ROOT / "README.md"
+TEXT = README.read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", TEXT, flags=re.MULTILINE | re.DOTALL)
+REFRESH = os.environ.get("DRIFTGAUGE_REFRESH_GOLDEN") == "1"
+
+# Statuses other than 0 that a command of the README ends with, and why.
+EXPECTED = {"check": 1}  # today.csv is made to drift, below
+
+
+def commands() -> list[str]:
+    """Lines of the shell examples, and pip commands in the text."""
+    lines = [line for language, block in BLOCKS if language == "sh" for line in block.splitlines() if line]
+    return [*lines, *re.findall(r"`(pip install [^`]+)`", TEXT)]
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working directory."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def files(here: Path) -> Path:
+    """The files that the commands name: an undrifted past, a drifted today, a reference."""
+    rng = np.random.default_rng(3)
+    frame = pd.DataFrame({"age": rng.normal(40, 10, 5_000), "score": rng.uniform(size=5_000)})
+    frame.to_parquet("train.parquet")
+    frame.assign(age=frame["age"] + 20).to_csv("today.csv", index=False)
+    run("driftgauge profile train.parquet -o churn.reference --model churn --outputs score")
+    return here
+
+
+def run(line: str) -> int:
+    """The exit status of a ``driftgauge`` line; the installed program is not needed."""
+    words = shlex.split(line.replace("driftgauge ", f"{shlex.quote(sys.executable)} -m driftgauge ", 1))
+    target: int = subprocess.DEVNULL
+    if ">" in words:
+        words, path = words[: words.index(">")], words[words.index(">") + 1]
+        with Path(path).open("wb") as file:
+            return subprocess.run(words, stdout=file, timeout=100).returncode
+    return subprocess.run(words, stdout=target, timeout=100).returncode
+
+
+def test_python_examples_run_and_print_what_the_readme_says(here: Path) -> None:
+    names: dict[str, Any] = {}
+    printed, shown = "", []
+    for language, block in BLOCKS:
+        if language == "python":
+            output = io.StringIO()
+            with contextlib.redirect_stdout(output):
+                exec(compile(block.replace("port=9109", "port=0"), "README.md", "exec"), names)
+            printed = output.getvalue()
+        elif language == "text":
+            assert printed == block
+            shown.append(block)
+    server, thread, monitor = names["server"], names["thread"], names["monitor"]
+    try:
+        predicted = names["predict"]({"age": [40.0], "plan": ["free"]})
+        assert predicted.tolist() == [0.5]
+        assert monitor.snapshot().rows == 1
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+        monitor.close()
+    assert shown
+    assert (here / "churn.reference").is_file()
+
+
+def test_the_first_example_is_as_long_as_it_says() -> None:
+    first = next(block for language, block in BLOCKS if language == "python")
+    assert f"## In {len([line for line in first.splitlines() if line])} lines" in TEXT
+
+
+@pytest.mark.parametrize("line", [line for line in commands() if line.startswith("driftgauge")])
+def test_commands_work(line: str, files: Path) -> None:
+    words = line.split()
+    if words[1] == "demo":
+        line += " --port 0 --speed max --no-hold"
+    assert run(line) == EXPECTED.get(words[1], 0)
+    if ">" in words:
+        assert (files / words[-1]).stat().st_size > 0
+
+
+@pytest.mark.parametrize("line", [line for line in commands() if line.startswith("make")])
+def test_make_targets_exist(line: str) -> None:
+    # Not run: `make test` is what runs this.
+    subprocess.run([*line.split(), "--dry-run"], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+
+
+@pytest.mark.parametrize("line", [line for line in commands() if line.startswith("pip")])
+def test_what_is_installed_is_this_project_and_its_extras_exist(line: str) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    match = re.fullmatch(r'"?([a-z]+)(?:\[(\w+)\])?"?', line.removeprefix("pip install "))
+    assert match
+    assert match[1] == project["name"]
+    assert match[2] is None or match[2] in project["optional-dependencies"]
+
+
+def test_no_command_is_left_out() -> None:
+    assert {line.split()[0] for line in commands()} == {"driftgauge", "make", "pip"}
+
+
+def test_the_table_of_metrics_is_the_catalogue() -> None:
+    head, rest = TEXT.split("<!-- metrics:begin -->\n")
+    found, tail = rest.split("<!-- metrics:end -->")
+    if REFRESH:
+        written = f"{head}<!-- metrics:begin -->\n{markdown_table()}<!-- metrics:end -->{tail}"
+        README.write_text(written, encoding="utf-8")
+        return
+    assert found == markdown_table(), "run DRIFTGAUGE_REFRESH_GOLDEN=1 pytest tests/test_readme.py"
+
+
+def test_links_into_the_repository_lead_somewhere() -> None:
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", TEXT):
+        if not target.startswith("http"):
+            assert (ROOT / target).exists(), target

@@ -131,8 +131,8 @@ def _grids(mapped: Floats, buckets: int) -> list[tuple[float, float]]:
 def _fill(mapped: Floats, low: float, scale: float, buckets: int) -> tuple[int, NDArray[np.int64]]:
     """Most edges in one bucket, and per bucket the number of edges in lower buckets, int64[buckets].
 
-    Minus infinity, which is not counted, stands first, so the number of edges in lower buckets is the index of
-    the last edge that every value of this bucket has reached.
+    Minus infinity, which is not counted, stands first, so the edges in lower buckets are as many as the index
+    of the last edge that every value of this bucket has reached.
     """
     held = np.bincount(buckets_of(mapped, low, scale, buckets), minlength=buckets)
     return int(held.max()), np.concatenate(([0], np.cumsum(held)[:-1]))

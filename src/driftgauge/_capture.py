@@ -10,7 +10,7 @@ array, other                   a copy; of an object array the references        
 torch tensor on the CPU        a copy of ``detach().cpu().numpy()``                —
 pandas frame, one numeric row  the bytes of ``to_numpy()``                         —
 pandas frame, other            ``copy()``, deep also where copy-on-write is on     mutable objects in cells
-polars frame                   ``clone()``: the buffers are shared and never change—
+polars frame                   ``clone()``: shared buffers that never change        —
 pyarrow table, record batch    the object itself: it never changes                 writing to NumPy memory
                                                                                    that it was made from
 dict of scalars                a shallow copy                                      mutable values in it
@@ -19,8 +19,8 @@ scalar                         the object itself                                
 =============================  ==================================================  ==========================
 
 pandas 3 copies on write, so a shallow copy would do, except for a frame over a NumPy array that the host
-still writes to (``DataFrame(array, copy=False)``: measured, the shallow copy changed). Deep costs 13.3 µs at 1,000
-rows x 20 columns, shallow 8.4 µs (pandas 3.1): 5 µs buy a rule without exceptions.
+still writes to (``DataFrame(array, copy=False)``: measured, the shallow copy changed). Deep costs 13.3 µs
+at 1,000 rows x 20 columns, shallow 8.4 µs (pandas 3.1): 5 µs buy a rule without exceptions.
 """
 
 from __future__ import annotations

@@ -15,10 +15,11 @@ from driftgauge._buffer import Buffer
 from driftgauge._evaluate import Counters
 from driftgauge._rows import Indexer
 from driftgauge.cells import Counts
+from driftgauge.errors import ConfigError
 from driftgauge.reference import Reference
 from driftgauge.windows import Window, WindowSpec, WindowState
 
-__all__ = ["Engine", "View"]
+__all__ = ["Engine", "View", "check_settings"]
 
 # Compiling takes seconds of CPU that compete with the host for the interpreter. A process that sees few rows
 # never does it; `Monitor.warm_up` does it at once.
@@ -78,7 +79,7 @@ class Engine:
         self._compiles = False
 
     def work(self) -> int:
-        """What the background thread does each tick: `flush`, and compile once it pays. The number of rows."""
+        """What the background thread does each tick: `flush`, and compile once it pays. Returns the rows."""
         try:
             handled = self.flush()
             if self._rows_sampled >= COMPILE_AFTER_ROWS and not self._compiles:
@@ -181,3 +182,22 @@ class Engine:
             self._bin_rows[:] = 0
             self._rows_sampled = 0
             self.buffer.clear_counts()
+
+
+def check_settings(
+    windows: Sequence[WindowSpec], min_rows: int, buffer_rows: int, tick_seconds: float
+) -> None:
+    """Refuse settings of a monitor that are out of their range, with `ConfigError`."""
+    names = [spec.name for spec in windows]
+    if not names or len(set(names)) < len(names):
+        message = f"windows must be at least one and of different names, got {names!r}"
+        raise ConfigError(message)
+    if min_rows < 1:
+        message = f"min_rows must be at least 1, got {min_rows!r}"
+        raise ConfigError(message)
+    if buffer_rows < 1:
+        message = f"buffer_rows must be at least 1, got {buffer_rows!r}"
+        raise ConfigError(message)
+    if not 0.001 <= tick_seconds <= 10:
+        message = f"tick_seconds must be from 0.001 to 10, got {tick_seconds!r}"
+        raise ConfigError(message)

@@ -74,7 +74,7 @@ def wrap(function: Callable[..., Any], intake: Intake, entered: Entered) -> Call
 
 
 def _plain(function: Callable[..., Any], intake: Intake, entered: Entered) -> Callable[..., Any]:
-    """An ordinary function. A call with one array of one row is handled in place (`benchmarks/bench_watch.py`).
+    """An ordinary function. A call with one array of one row is handled in place (see the benchmark).
 
     Every name below is a cell of this closure, every operation on what threads share is one C call, and the
     only allocations are the bytes of the row and the entry.
@@ -108,9 +108,9 @@ def _plain(function: Callable[..., Any], intake: Intake, entered: Entered) -> Ca
         threads[me] = True
         try:
             try:
-                # `tobytes` is the cheapest copy there is: 45 ns for 20 values, where `row[...] = data` into a
-                # row of a preallocated array takes 87, `row[:] = data` 165, and a free list of rows 45 on top.
-                # It also keeps float32 what it was.
+                # `tobytes` is the cheapest copy: 45 ns for 20 values, where `row[...] = data` into a row of a
+                # preallocated array takes 87, `row[:] = data` 165, and a free list of rows 45 on top. And
+                # float32 stays float32.
                 if (
                     type(data) is array
                     and ((shape := data.shape) == shape_1d or shape == shape_2d)
@@ -196,7 +196,7 @@ def _coroutine(function: Callable[..., Any], intake: Intake, entered: Entered) -
 
 
 def _generator(function: Callable[..., Any], intake: Intake, entered: Entered) -> Callable[..., Any]:
-    """A generator function. Only its steps count as inside: between two items the consumer does as it likes."""
+    """A generator function. Only its steps are inside: between two the consumer does as it likes."""
 
     def watched(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
         threads = entered.threads

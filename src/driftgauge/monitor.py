@@ -15,7 +15,7 @@ import numpy as np
 from driftgauge import kernels
 from driftgauge._arguments import Selector
 from driftgauge._buffer import Buffer
-from driftgauge._engine import Engine
+from driftgauge._engine import Engine, check_settings
 from driftgauge._evaluate import DEFAULT_MIN_ROWS, evaluate
 from driftgauge._intake import Intake
 from driftgauge._life import look_after
@@ -104,7 +104,7 @@ class Monitor:
         clock: Callable[[], float] = time.time,
         rng: np.random.Generator | None = None,
     ) -> None:
-        _check_settings(windows, min_rows, buffer_rows, tick_seconds)
+        check_settings(windows, min_rows, buffer_rows, tick_seconds)
         self.reference = reference
         self._specs = tuple(windows)
         self._sample = sample
@@ -355,21 +355,3 @@ class Monitor:
             chosen.after_fork()
         self._engine.start()
         self._start_worker()
-
-
-def _check_settings(
-    windows: Sequence[WindowSpec], min_rows: int, buffer_rows: int, tick_seconds: float
-) -> None:
-    names = [spec.name for spec in windows]
-    if not names or len(set(names)) < len(names):
-        message = f"windows must be at least one and of different names, got {names!r}"
-        raise ConfigError(message)
-    if min_rows < 1:
-        message = f"min_rows must be at least 1, got {min_rows!r}"
-        raise ConfigError(message)
-    if buffer_rows < 1:
-        message = f"buffer_rows must be at least 1, got {buffer_rows!r}"
-        raise ConfigError(message)
-    if not 0.001 <= tick_seconds <= 10:
-        message = f"tick_seconds must be from 0.001 to 10, got {tick_seconds!r}"
-        raise ConfigError(message)

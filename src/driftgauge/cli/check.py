@@ -41,7 +41,7 @@ def _limit(flag: str, default: str, text: str) -> Callable[[Any], Any]:
     )
 
 
-@click.command("check")
+@click.command("check", short_help="Compare a file with a reference: exit status 0, 1 or 2.")
 @click.argument("reference", type=click.Path())
 @click.argument("file", type=click.Path())
 @click.option(

@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -38,7 +38,7 @@ def _speed(_: click.Context, __: click.Parameter, value: str) -> str | float:
     return rows_per_second
 
 
-@click.command("demo")
+@click.command("demo", short_help="Watch a model meet data that drifts, with live metrics.")
 @click.option(
     "--port",
     type=click.IntRange(0, 65_535),
@@ -88,9 +88,9 @@ def command(port: int, speed: str | float, hold: bool | None, serve: bool) -> in
             raise
         print_summary(screen, story, tracks, days[-1])
         if address and (sys.stdout.isatty() if hold is None else hold):
-            screen.print()
-            screen.print(f"Metrics stay on {address} until Ctrl-C.", soft_wrap=True)
-            _wait_for_interrupt()
+            with suppress(KeyboardInterrupt):
+                screen.print(f"\nMetrics stay on {address} until Ctrl-C.", soft_wrap=True)
+                threading.Event().wait()
             screen.print("Stopped.")
     return 0
 
@@ -169,10 +169,3 @@ def _show_lines(story: Story, tracks: Tracks, days: list[Day], pace: Callable[[i
         tracks.add(day.date, day.snapshot)
         pace(day.rows)
     screen.print(month_line(days[-1], story, tracks), soft_wrap=True)
-
-
-def _wait_for_interrupt() -> None:
-    try:
-        threading.Event().wait()
-    except KeyboardInterrupt:
-        return

@@ -7,7 +7,7 @@ import click
 __all__ = ["command"]
 
 
-@click.command("metrics")
+@click.command("metrics", short_help="List every metric that is exported.")
 def command() -> None:
     """List every metric that is exported: name, type, labels and what it says.
 

@@ -24,7 +24,7 @@ def names_option(flag: str, text: str) -> Callable[[Any], Any]:
     return click.option(flag, multiple=True, metavar="NAMES", callback=split, help=text)
 
 
-@click.command("profile")
+@click.command("profile", short_help="Build a reference from a file.")
 @click.argument("file", type=click.Path())
 @click.option("-o", "--output", "target", required=True, type=click.Path(), help="The reference to write.")
 @click.option("--model", default="model", show_default=True, help="Label of every metric.")
@@ -60,7 +60,7 @@ def command(
     exclude: tuple[str, ...],
     categorical: tuple[str, ...],
     style: str,
-    **settings: int,
+    **settings: Any,
 ) -> None:
     """Build a reference from FILE (Parquet, CSV or TSV; text also .gz) and say what was learned.
 

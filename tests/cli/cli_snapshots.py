@@ -1,0 +1,79 @@
+"""Hand-made snapshots, so that verdicts and formats are tested without the engine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from driftgauge.snapshot import (
+    FeatureSnapshot,
+    FeatureStatistics,
+    ReferenceInfo,
+    Snapshot,
+    WindowSnapshot,
+)
+
+LABELS = ("(-inf, 1]", "(1, inf)", "missing")
+
+
+def statistics(name: str = "age", **changes: Any) -> FeatureStatistics:
+    """Statistics of a numeric feature in which nothing drifts."""
+    values: dict[str, Any] = {
+        "psi": 0.01,
+        "psi_debiased": 0.0,
+        "psi_critical": 0.03,
+        "js": 0.05,
+        "hellinger": 0.04,
+        "total_variation": 0.03,
+        "chi_square": 9.0,
+        "ks": 0.02,
+        "ks_critical": 0.06,
+        "wasserstein": 0.01,
+        "shift": 0.0,
+        "scale_shift": 0.0,
+        "missing_ratio": 0.1,
+        "unseen_ratio": None,
+        "out_of_range_ratio": 0.0,
+        "mean": 1.0,
+        "standard_deviation": 1.0,
+        "mean_error_bound": 0.0,
+        "quantiles": ((0.5, 1.0),),
+        "bin_rows": (450, 450, 100),
+    }
+    return FeatureStatistics(name=name, **values | changes)
+
+
+def feature(name: str = "age", **changes: Any) -> FeatureSnapshot:
+    """The reference's side of `statistics`."""
+    values: dict[str, Any] = {
+        "kind": "input",
+        "dtype": "numeric",
+        "bin_labels": LABELS,
+        "reference_bin_rows": (4_500, 4_500, 1_000),
+        "bin_rows": (450, 450, 100),
+        "ks_error_bound": 0.0,
+        "reference_missing_ratio": 0.1,
+        "reference_unseen_ratio": None,
+        "reference_out_of_range_ratio": 0.0,
+        "reference_mean": 1.0,
+        "reference_standard_deviation": 1.0,
+        "reference_quantiles": ((0.5, 1.0),),
+    }
+    return FeatureSnapshot(name=name, **values | changes)
+
+
+def snapshot(
+    *live: FeatureStatistics, rows: int = 1_000, features: tuple[FeatureSnapshot, ...] = ()
+) -> Snapshot:
+    """A snapshot of *live* in one window of *rows* rows, against 10,000 reference rows."""
+    return Snapshot(
+        model="churn",
+        model_version="3",
+        timestamp_seconds=0.0,
+        evaluation_seconds=0.0,
+        reference=ReferenceInfo(reference_id="0" * 64, created_timestamp_seconds=0.0, rows=10_000),
+        features=features or tuple(feature(one.name) for one in live),
+        windows=(WindowSnapshot(name="file", rows=rows, seconds=0.0, features=live),),
+        rows=rows,
+        rows_sampled=rows,
+        rows_sampled_out=0,
+    )

@@ -5,7 +5,7 @@
 Read it with these in mind. driftgauge writes the final cell: on or between edges, below, above, infinities,
 NaN and missing told apart. `np.searchsorted` and the plain search give only the insertion position,
 `np.histogram` only counts. Edges are quantiles of a reference sample of the same distribution (for integers
-every value); values come in random order and all of them are finite, because the others do not tell NaN apart.
+every value). Values come in random order and are finite, because the others do not tell NaN apart.
 """
 
 from __future__ import annotations

@@ -80,6 +80,22 @@ def test_each_column_is_its_definition_or_nan_where_it_has_no_meaning(
                 assert same(row[name], expected[name]), (name, row[name], expected[name])
 
 
+@given(case=cases())
+@settings(max_examples=30, deadline=None)
+def test_without_places_the_other_columns_are_the_same(
+    served_by: ModuleType, case: tuple[Layout, np.ndarray]
+) -> None:
+    layout, counts = case
+    some, bins = np.empty((len(layout.features), len(STATISTICS))), np.empty(layout.bins, np.int64)
+    served_by.evaluate(layout, counts, some, bins, places=False)
+    for few, row in zip(some, table_of(served_by, layout, counts), strict=True):
+        for name, value in zip(STATISTICS, few, strict=True):
+            if name in ("wasserstein", "mean", "standard_deviation", "mean_error_bound"):
+                assert math.isnan(value)
+            else:
+                assert same(value, row[name])
+
+
 def test_bins_of_the_window_are_written_too(served_by: ModuleType) -> None:
     layout = Layout.of([numeric_feature([1.0, 2.0], [1] * 9), categorical_feature([3, 2, 1, 0])])
     live = np.arange(13, dtype=np.uint32)

@@ -315,7 +315,7 @@ def quantiles(points: Floats, counts: Counts, levels: Floats, out: Floats) -> No
     _warm_up.active.quantiles(points, counts, levels, out)
 
 
-def evaluate(layout: Tables, live: Counts, out: Floats, bin_out: Bins) -> None:
+def evaluate(layout: Tables, live: Counts, out: Floats, bin_out: Bins, *, places: bool = True) -> None:
     """Write every statistic of every feature, in one compiled call.
 
     Parameters
@@ -328,6 +328,10 @@ def evaluate(layout: Tables, live: Counts, out: Floats, bin_out: Bins) -> None:
         ``unseen_ratio`` on a numeric one, everything on an empty window.
     bin_out : int64[bins total]
         Rows of the window by bin.
+    places : bool
+        False leaves out what needs every cell's place on the number line (``wasserstein``, ``mean``,
+        ``standard_deviation``, ``mean_error_bound`` are then NaN): three quarters of the time when cells are
+        many, 2.0 against 0.5 ms for 50 features of 20,005 cells.
 
     Notes
     -----
@@ -336,4 +340,4 @@ def evaluate(layout: Tables, live: Counts, out: Floats, bin_out: Bins) -> None:
     moves by ``d`` standard deviations has shift ``d`` to first order (grouping saturates it near 3.4); one
     that widens by a factor ``s`` has scale shift ``(s**2 - 1) / sqrt(2)`` to first order.
     """
-    _warm_up.active.evaluate(layout, live, out, bin_out)
+    _warm_up.active.evaluate(layout, live, out, bin_out, places=places)

@@ -127,7 +127,7 @@ def wasserstein(points: Floats, reference: Counts, live: Counts) -> float:
     return float(area_between(points, reference, live, _blocks(reference), _blocks(live), deviation))
 
 
-def evaluate(layout: Tables, live: Counts, out: Floats, bin_out: Bins) -> None:
+def evaluate(layout: Tables, live: Counts, out: Floats, bin_out: Bins, *, places: bool = True) -> None:
     """See `driftgauge.kernels.evaluate`."""
     evaluate_arrays(
         layout.cell_offsets,
@@ -148,4 +148,5 @@ def evaluate(layout: Tables, live: Counts, out: Floats, bin_out: Bins) -> None:
         live,
         out,
         bin_out,
+        places,
     )

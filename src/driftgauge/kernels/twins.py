@@ -229,7 +229,7 @@ def quantiles(points: Floats, counts: Counts, levels: Floats, out: Floats) -> No
         out[: levels.size] = _places(points)[np.searchsorted(reached, wanted)]
 
 
-def evaluate(layout: Tables, live: Counts, out: Floats, bin_out: Bins) -> None:
+def evaluate(layout: Tables, live: Counts, out: Floats, bin_out: Bins, *, places: bool = True) -> None:
     """See `driftgauge.kernels.evaluate`."""
     out[:] = np.nan
     for feature in range(layout.numeric.size):
@@ -245,21 +245,23 @@ def evaluate(layout: Tables, live: Counts, out: Floats, bin_out: Bins) -> None:
             row[column] = statistic(reference_bins, bins)
         rows = int(bins.sum())
         if layout.numeric[feature]:
-            _evaluate_numeric(layout, feature, layout.reference[first:last], cells, rows, row)
+            _evaluate_numeric(layout, feature, layout.reference[first:last], cells, rows, row, places)
         elif rows > 0:
             row[9] = cells[-1] / rows
             row[10] = cells[-2] / rows
 
 
 def _evaluate_numeric(
-    layout: Tables, feature: int, reference: Counts, cells: Counts, rows: int, row: Floats
+    layout: Tables, feature: int, reference: Counts, cells: Counts, rows: int, row: Floats, places: bool
 ) -> None:
     size = cells.size - 2
     first_edge = layout.edge_offsets[feature] + 1
     points = layout.edges[first_edge : first_edge + (size - 3) // 2]
     number = cells[:size]
     row[5] = ks(reference[:size], number)
-    row[6] = wasserstein(points, reference, cells)
+    if places:
+        row[6] = wasserstein(points, reference, cells)
+        row[12:15] = mean_and_deviation(points, cells)
     ends = layout.group_ends[layout.group_offsets[feature] : layout.group_offsets[feature + 1]]
     scores = layout.group_scores[layout.group_offsets[feature] : layout.group_offsets[feature + 1]]
     numbers = int(number.sum(dtype=np.int64))
@@ -270,5 +272,4 @@ def _evaluate_numeric(
         row[9] = (rows - numbers) / rows
         outside = int(cells[0]) + int(cells[1]) + int(cells[size - 1]) + int(cells[size - 2])
         row[11] = outside / rows
-    row[12:15] = mean_and_deviation(points, cells)
     quantiles(points, cells, layout.quantile_levels, row[15:])

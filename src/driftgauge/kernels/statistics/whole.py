@@ -9,6 +9,7 @@ import numpy as np
 from driftgauge.kernels._jit import (
     BOOLEANS,
     COUNTS,
+    FLAG,
     FLOAT_ROWS,
     FLOATS,
     INTEGERS,
@@ -63,7 +64,6 @@ def numeric_feature(
             before = reached
         out[7] = location / numbers
         out[8] = scale / numbers
-    moments(points, live, live_blocks, out[12:15])
     for level in range(levels.size):
         out[15 + level] = quantile(points, live, live_blocks, levels[level])
 
@@ -88,6 +88,7 @@ def numeric_feature(
     COUNTS,
     OUT_FLOAT_ROWS,
     OUT_BINS,
+    FLAG,
 )
 def evaluate(
     cell_offsets: Any,
@@ -108,8 +109,9 @@ def evaluate(
     live: Any,
     out: Any,
     bin_out: Any,
+    places: bool,
 ) -> None:
-    """See `driftgauge.kernels.evaluate`; all but the last three parameters are fields of a `Layout`."""
+    """See `driftgauge.kernels.evaluate`; all parameters before `live` are fields of a `Layout`."""
     out[:] = np.nan
     widest = np.int64(0)
     for f in range(numeric.size):
@@ -151,5 +153,8 @@ def evaluate(
             rows,
             out[f],
         )
-        if deviations[f] > 0.0 and up_to(cells, blocks, cells.size - 2) > 0:
+        if not places or points.size == 0 or up_to(cells, blocks, cells.size - 2) == 0:
+            continue
+        moments(points, cells, blocks, out[f, 12:15])
+        if deviations[f] > 0.0:
             out[f, 6] = area_between(points, of_reference, cells, before_blocks, blocks, deviations[f])

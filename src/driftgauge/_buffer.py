@@ -20,10 +20,10 @@ ERROR_STAGES: Final = (
     "capture",
     "index",
     "inputs",
+    "log",
     "names",
     "outputs",
     "push",
-    "sample",
     "thread",
     "warm_up",
 )
@@ -73,7 +73,8 @@ class Tally:
 
     def clear(self) -> None:
         """Count from 0 again, from what the calling thread sees now."""
-        self._folded -= self.read()
+        total = self.read()
+        self._folded -= total
 
 
 class Buffer:
@@ -177,9 +178,13 @@ class Buffer:
         """Log what is noted. Never called with a lock held: a handler may do anything."""
         while self._notes:
             try:
-                _log.warning(self._notes.popleft())
-            except IndexError:
+                message = self._notes.popleft()
+            except IndexError:  # another thread took it
                 return
+            try:
+                _log.warning(message)
+            except Exception:  # the host's handler raises: not its caller's business, and not to be logged
+                self.errors["log"].one()
 
     def clear(self) -> None:
         """Forget waiting rows and all counts, in place: running calls hold on to the parts."""

@@ -246,7 +246,11 @@ def test_a_reference_of_one_input_takes_scalars_and_columns(mixed: Any) -> None:
     for plan in ("free", "paid", "other"):
         singly.watch(lambda plan: None)(plan)
     np.testing.assert_array_equal(window_counts(singly), want)
-    for together in (["free", "paid", "other"], np.array(["free", "paid", "other"]), pd.Series(["free", "paid", "other"])):
+    for together in (
+        ["free", "paid", "other"],
+        np.array(["free", "paid", "other"]),
+        pd.Series(["free", "paid", "other"]),
+    ):
         monitor = monitor_of(reference)
         monitor.watch(lambda data: None)(together)
         np.testing.assert_array_equal(window_counts(monitor), want)

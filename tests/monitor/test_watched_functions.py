@@ -23,7 +23,9 @@ ROW = np.array([0.1, -0.2, 0.3])
 def scores(monitor: Monitor) -> list[str]:
     """Which outputs were recorded, as bins of the output that have rows."""
     feature = monitor.snapshot().features[-1]
-    return [label for label, count in zip(feature.bin_labels, feature.bin_rows, strict=True) for _ in range(count)]
+    return [
+        label for label, count in zip(feature.bin_labels, feature.bin_rows, strict=True) for _ in range(count)
+    ]
 
 
 def counted(reference: Reference, outputs: list[Any], rows: int = 1) -> Any:
@@ -47,7 +49,12 @@ def test_the_exception_is_the_object_that_predict_raised(numbers: Reference, err
     def predict(data: Any) -> Any:
         raise error
 
-    for data, rows in ((ROW, 1), (ROW[None], 1), (dict(zip(NAMES, ROW, strict=True)), 1), (np.zeros((5, 3)), 5)):
+    for data, rows in (
+        (ROW, 1),
+        (ROW[None], 1),
+        (dict(zip(NAMES, ROW, strict=True)), 1),
+        (np.zeros((5, 3)), 5),
+    ):
         with pytest.raises(type(error)) as caught:
             predict(data)
         assert caught.value is error
@@ -141,7 +148,15 @@ def test_methods_are_watched_without_their_instance(numbers: Reference) -> None:
     bound = monitor.watch(model.later)
     called = monitor.watch(model)
     partial = monitor.watch(functools.partial(model.later))
-    for predict in (model.predict, Model.of_class, model.of_none, Model.of_none_either, called, bound, partial):
+    for predict in (
+        model.predict,
+        Model.of_class,
+        model.of_none,
+        Model.of_none_either,
+        called,
+        bound,
+        partial,
+    ):
         predict(ROW)
     want = counted(numbers, [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.6])
     np.testing.assert_array_equal(window_counts(monitor), want)
@@ -413,7 +428,9 @@ def test_parameters_with_the_names_of_the_inputs_are_the_inputs(numbers: Referen
     predict(0.3, ["a"], 0.1)
     predict(tags=[], age=0.1, income=-0.2, ratio=0.3)
     # a default is predict's own affair: what was not given is missing
-    want = numbers.count({"age": [0.1, 0.1], "income": [None, -0.2], "ratio": [0.3, 0.3], "score": [0.5, 0.5]})
+    want = numbers.count(
+        {"age": [0.1, 0.1], "income": [None, -0.2], "ratio": [0.3, 0.3], "score": [0.5, 0.5]}
+    )
     np.testing.assert_array_equal(window_counts(monitor), want)
 
 

@@ -53,15 +53,15 @@ def files(here: Path) -> Path:
     return here
 
 
-def run(line: str) -> int:
-    """The exit status of a ``driftgauge`` line; the installed program is not needed."""
-    words = shlex.split(line.replace("driftgauge ", f"{shlex.quote(sys.executable)} -m driftgauge ", 1))
-    target: int = subprocess.DEVNULL
+def run(line: str) -> tuple[int, str]:
+    """Exit status and stdout of a ``driftgauge`` line; the program need not be on the path."""
+    words, target = shlex.split(line), None
     if ">" in words:
-        words, path = words[: words.index(">")], words[words.index(">") + 1]
-        with Path(path).open("wb") as file:
-            return subprocess.run(words, stdout=file, timeout=100).returncode
-    return subprocess.run(words, stdout=target, timeout=100).returncode
+        words, target = words[: words.index(">")], words[words.index(">") + 1]
+    done = subprocess.run([sys.executable, "-m", *words], stdout=subprocess.PIPE, text=True, timeout=100)
+    if target:
+        Path(target).write_text(done.stdout, encoding="utf-8")
+    return done.returncode, done.stdout
 
 
 def test_python_examples_run_and_print_what_the_readme_says(here: Path) -> None:
@@ -100,7 +100,12 @@ def test_commands_work(line: str, files: Path) -> None:
     words = line.split()
     if words[1] == "demo":
         line += " --port 0 --speed max --no-hold"
-    assert run(line) == EXPECTED.get(words[1], 0)
+    status, output = run(line)
+    assert status == EXPECTED.get(words[1], 0)
+    if words[1] == "demo":
+        shown = [block for language, block in BLOCKS if language == "console"]
+        assert shown
+        assert all(block in output for block in shown)
     if ">" in words:
         assert (files / words[-1]).stat().st_size > 0
 

@@ -60,6 +60,20 @@ def test_metrics_prints_the_catalogue(capsys: pytest.CaptureFixture[str]) -> Non
     assert answer(capsys, "metrics") == (0, markdown_table())
 
 
+def test_a_fault_of_our_own_is_never_taken_for_drift(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        message = "broken"
+        raise ZeroDivisionError(message)
+
+    monkeypatch.setattr("driftgauge.cli.check._compare", broken)
+    with pytest.raises(SystemExit) as stopped:
+        run(["check", "a", "b"])
+    assert stopped.value.code == 2
+    assert "please report" in capsys.readouterr().err
+
+
 def test_a_reader_that_leaves_early_causes_no_traceback() -> None:
     with subprocess.Popen([*PROGRAM, "metrics"], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from importlib import import_module
 
@@ -65,7 +66,7 @@ def program() -> None:
 
 
 def run(arguments: Sequence[str] | None = None) -> None:
-    """Runs the program and exits. An error is one line on stderr, never a traceback."""
+    """Runs the program and exits. An error is one line on stderr; a traceback means a fault of driftgauge."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             # A column may be named in letters that the terminal's encoding lacks.
@@ -86,4 +87,9 @@ def run(arguments: Sequence[str] | None = None) -> None:
         # The reader has gone (`driftgauge check … | head`). Python would complain once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(INTERRUPTED)
+    except Exception:
+        # Python would end with 1 here, and 1 means drift.
+        traceback.print_exc()
+        click.echo("Error: this is a fault in driftgauge; please report it with the lines above", err=True)
+        sys.exit(2)
     sys.exit(status if isinstance(status, int) else 0)

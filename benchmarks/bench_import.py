@@ -49,7 +49,7 @@ def contenders(reference: str) -> list[tuple[str, str, str, int]]:
     return [
         ("import driftgauge", "driftgauge", "import driftgauge", 99),
         (
-            "import driftgauge; driftgauge.Monitor, Reference",
+            "from driftgauge import Monitor, Reference",
             "driftgauge",
             "from driftgauge import Monitor, Reference",
             99,
@@ -128,9 +128,7 @@ def run(chosen: argparse.Namespace) -> Path:
     )
     tables = [result_table("Import time", columns, rows, note)]
     medians = {row[0]: row[2] for row in rows}
-    goals = [
-        goal("import driftgauge", 1e8, medians["import driftgauge"], better="lower", unit="ns"),
-    ]
+    goals = [goal(title, 1e8, medians[title], better="lower", unit="ns") for title in list(medians)[:2]]
     return save(
         "import",
         tables=tables,

@@ -36,11 +36,11 @@ def sample(kind: str, rows: int, seed: int, shift: float = 0.0) -> Floats:
     if kind == "normal":
         return np.asarray(_normal(rng, rows) + shift)
     if kind == "lognormal":
-        return np.asarray(np.exp(_normal(rng, rows) + shift))
+        return np.asarray(np.exp(_normal(rng, rows) + shift), np.float64)
     if kind == "uniform":
-        return rng.random(rows) + shift / np.sqrt(12.0)
+        return np.asarray(rng.random(rows) + shift / 12.0**0.5)
     if kind == "heavy":
-        return _normal(rng, rows) / np.sqrt(-np.log1p(-rng.random(rows))) + shift
+        return np.asarray(_normal(rng, rows) / np.sqrt(-np.log1p(-rng.random(rows))) + shift)
     if kind == "integer":
         return np.floor(4.0 * (_normal(rng, rows) + shift))
     if kind == "price":

@@ -140,14 +140,23 @@ def column(name: str, unit: str = "text") -> dict[str, str]:
 
 
 def table(
-    title: str, columns: Sequence[dict[str, str]], rows: Sequence[Sequence[Any]], note: str = ""
+    title: str,
+    columns: Sequence[dict[str, str]],
+    rows: Sequence[Sequence[Any]],
+    note: str = "",
+    *,
+    headline: bool = False,
 ) -> dict[str, Any]:
-    """Return one table of a result file; every row has as many cells as there are columns."""
+    """Return one table of a result file; every row has as many cells as there are columns.
+
+    README.md shows the tables with *headline*, or the first one of a benchmark that has none.
+    """
     for row in rows:
         if len(row) != len(columns):
             message = f"table {title!r} has {len(columns)} columns but a row of {len(row)} cells: {row!r}"
             raise ValueError(message)
-    return {"title": title, "columns": list(columns), "rows": [list(row) for row in rows], "note": note}
+    entry = {"title": title, "columns": list(columns), "rows": [list(row) for row in rows], "note": note}
+    return {**entry, "headline": True} if headline else entry
 
 
 def goal(what: str, target: float, measured: float, *, better: str, unit: str) -> dict[str, Any]:

@@ -3,7 +3,7 @@
     python benchmarks/tables.py            # writes between the markers
     python benchmarks/tables.py --check    # exit status 1 if a table is not what the results say
 
-README.md gets every goal, met or missed, and each benchmark's first table; benchmarks/README.md all.
+README.md gets every goal, met or missed, and each benchmark's headline; benchmarks/README.md all tables.
 """
 
 from __future__ import annotations
@@ -35,15 +35,16 @@ BEGIN = "<!-- bench:begin -->"
 END = "<!-- bench:end -->"
 
 ORDER = ("peers", "binning", "watch", "memory", "import", "scrape", "resolution")
-HEADLINES = {
-    "peers": ("rows", "KS and PSI against peers"),
-    "binning": ("", "Binning"),
-    "watch": ("", "A watched predict function"),
-    "memory": ("", "Memory"),
-    "import": ("", "Import time"),
-    "scrape": ("", "One scrape"),
-    "resolution": ("", "Quantile cells: resolution against error"),
+HEADS = {
+    "peers": "KS and PSI against peers",
+    "binning": "Binning",
+    "watch": "A watched predict function",
+    "memory": "Memory",
+    "import": "Import time",
+    "scrape": "One scrape",
+    "resolution": "Quantile cells: resolution against error",
 }
+LONGEST = 12
 
 Document = Mapping[str, Any]
 
@@ -173,12 +174,16 @@ def _goals(found: Mapping[str, Document]) -> list[str]:
 
 
 def short(found: Mapping[str, Document]) -> str:
-    """Return what README.md shows: all goals, then the first table of each benchmark."""
+    """Return what README.md shows: all goals, then the headline tables of each benchmark, else its first."""
     lines = [*_goals(found), ""]
     for document in found.values():
-        if document["tables"]:
-            entry = document["tables"][0]
-            lines += [f"**{entry['title']}**", "", *_table(entry), "", f"<sub>{_where(document)}</sub>", ""]
+        chosen = [entry for entry in document["tables"] if entry.get("headline")] or document["tables"][:1]
+        # Longer ones are for benchmarks/README.md: nobody reads eighteen rows before the first example.
+        chosen = [entry for entry in chosen if len(entry["rows"]) <= LONGEST]
+        for entry in chosen:
+            lines += [f"**{entry['title']}**", "", *_table(entry), ""]
+        if chosen:
+            lines += [f"<sub>{_where(document)}</sub>", ""]
     return "\n".join(lines).rstrip("\n")
 
 
@@ -186,7 +191,7 @@ def full(found: Mapping[str, Document]) -> str:
     """Return what benchmarks/README.md shows: all goals and all tables with their notes."""
     lines = ["### Goals", "", *_goals(found), ""]
     for name, document in found.items():
-        lines += [f"### {HEADLINES.get(name, ('', name))[1]}", "", _where(document), ""]
+        lines += [f"### {HEADS.get(name, name)}", "", _where(document), ""]
         for entry in document["tables"]:
             lines += [f"**{entry['title']}**", "", *_table(entry), ""]
             if entry["note"]:

@@ -48,10 +48,12 @@ class Entered:
     variable.
     """
 
-    __slots__ = ("buffer", "threads")
+    __slots__ = ("asynchronous", "buffer", "threads")
 
     def __init__(self, buffer: Buffer) -> None:
         self.buffer = buffer
+        # Names of watched coroutine functions: without any, no coroutine is inside a call, and nobody asks.
+        self.asynchronous: list[str] = []
         self.threads: dict[int, bool] = {}
 
     def in_coroutine(self) -> bool:
@@ -62,6 +64,8 @@ class Entered:
 def wrap(function: Callable[..., Any], intake: Intake, entered: Entered) -> Callable[..., Any]:
     """The watched version of *function*, of the same kind."""
     kinds = (function, type(function).__call__)  # an instance is of the kind of its class's call
+    if any(map(inspect.isasyncgenfunction, kinds)) or any(map(inspect.iscoroutinefunction, kinds)):
+        entered.asynchronous.append(getattr(function, "__name__", "?"))
     if any(map(inspect.isasyncgenfunction, kinds)):
         watched: Callable[..., Any] = _async_generator(function, intake, entered)
     elif any(map(inspect.isgeneratorfunction, kinds)):
@@ -80,7 +84,7 @@ def _plain(function: Callable[..., Any], intake: Intake, entered: Entered) -> Ca
     only allocations are the bytes of the row and the entry.
     """
     threads = entered.threads
-    in_coroutine, marks = entered.in_coroutine, _marks.get
+    asynchronous, in_coroutine = entered.asynchronous, entered.in_coroutine
     ident = threading.get_ident
     array, float64, float32, absent, atoms = np.ndarray, FLOAT64, FLOAT32, _ABSENT, ATOMS
     shape_1d, shape_2d = intake.shapes
@@ -101,7 +105,7 @@ def _plain(function: Callable[..., Any], intake: Intake, entered: Entered) -> Ca
             if data is not absent:
                 args = (data, *args)
             return general(me, args, kwargs)
-        if me in threads or (marks() and in_coroutine()):
+        if me in threads or (asynchronous and in_coroutine()):
             return function(data)
         raw: Any = None
         dtype: Any = None
@@ -149,7 +153,7 @@ def _plain(function: Callable[..., Any], intake: Intake, entered: Entered) -> Ca
         return result
 
     def general(me: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if me in threads or (marks() and in_coroutine()):
+        if me in threads or (asynchronous and in_coroutine()):
             return function(*args, **kwargs)
         threads[me] = True
         try:

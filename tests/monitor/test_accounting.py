@@ -1,5 +1,7 @@
 """Every offered row is in exactly one place, and nothing of ours reaches the host."""
 
+# ruff: noqa: ARG001, ARG002, ARG005 - what a watched function is given is the monitor's to read
+
 from __future__ import annotations
 
 import logging
@@ -262,7 +264,7 @@ def test_errors_of_functions_that_pick_are_counted_and_logged_once_without_value
     numbers: Reference, caplog: pytest.LogCaptureFixture
 ) -> None:
     monitor = monitor_of(numbers)
-    secret = "4111-1111"  # noqa: S105 - a value that must not be logged
+    secret = "4111-1111"
 
     def pick(*args: Any) -> Any:
         raise ValueError(secret)

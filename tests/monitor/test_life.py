@@ -1,5 +1,7 @@
 """When the thread lives, what a fork does, and what outlives the process."""
 
+# ruff: noqa: ARG005 - what a watched function is given is the monitor's to read
+
 from __future__ import annotations
 
 import gc
@@ -36,7 +38,8 @@ def run(story: str) -> str:
         from driftgauge.reference import Reference
         from driftgauge.windows import rows
         rng = np.random.default_rng(0)
-        reference = Reference.fit({"x": rng.normal(size=500), "score": rng.uniform(size=500)}, outputs=["score"])
+        train = {"x": rng.normal(size=500), "score": rng.uniform(size=500)}
+        reference = Reference.fit(train, outputs=["score"])
         def threads():
             return sum(thread.name == "driftgauge" for thread in threading.enumerate())
     """

@@ -1,5 +1,7 @@
 """Whatever form rows come in, they fall into the same cells."""
 
+# ruff: noqa: ARG001, ARG005 - what a watched function is given is the monitor's to read
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -14,6 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from monitor_cases import NAMES, assert_adds_up, drops, errors, monitor_of, numbers_reference, window_counts
+
+from driftgauge.reference import Reference
 
 REFERENCE = numbers_reference()
 
@@ -230,16 +234,15 @@ def test_categories_booleans_and_two_outputs_are_read_in_every_form(mixed: Any) 
         for output in outputs:
             monitor = monitor_of(mixed)
             for row, answer in zip(records, answers, strict=True):
-                monitor.watch(lambda data, answer=output(answer): answer)(form(row))  # type: ignore[misc]
+                given = output(answer)
+                monitor.watch(lambda data, given=given: given)(form(row))  # type: ignore[misc]
             np.testing.assert_array_equal(window_counts(monitor), want)
     together = monitor_of(mixed)
     together.watch(lambda data: tuple(zip(*answers, strict=True)))(columns)
     np.testing.assert_array_equal(window_counts(together), want)
 
 
-def test_a_reference_of_one_input_takes_scalars_and_columns(mixed: Any) -> None:
-    from driftgauge.reference import Reference
-
+def test_a_reference_of_one_input_takes_scalars_and_columns() -> None:
     reference = Reference.fit({"plan": ["free", "paid"] * 50})
     want = reference.count({"plan": ["free", "paid", "other"]})
     singly = monitor_of(reference)
@@ -257,8 +260,6 @@ def test_a_reference_of_one_input_takes_scalars_and_columns(mixed: Any) -> None:
 
 
 def test_a_reference_of_outputs_alone_counts_what_predict_says() -> None:
-    from driftgauge.reference import Reference
-
     reference = Reference.fit({"score": np.linspace(0, 1, 100)}, outputs=["score"])
     monitor = monitor_of(reference)
     monitor.watch(lambda anything: 0.5)("text")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -83,12 +85,6 @@ def _snap(values: Floats, points: Floats) -> Floats:
 
 
 def _category_cells(values: Floats | Categories, feature: FeatureReference) -> NDArray[np.uint16]:
-    if feature.dtype == "boolean":
-        known = _WORDS
-        fold = True
-    else:
-        known = {text: cell for cell, text in enumerate(feature.categories)}
-        fold = False
     if isinstance(values, Categories):
         labels, codes = values.labels, values.codes
     else:
@@ -99,5 +95,25 @@ def _category_cells(values: Floats | Categories, feature: FeatureReference) -> N
         labels = tuple(map(label, numbers))
         missing = np.isnan(numbers) if feature.dtype == "categorical" else is_missing(numbers)
         codes = np.where(missing[inverse], -1, inverse).astype(np.int32)
-    table = [known.get(text.lower() if fold else text, feature.unseen_cell) for text in labels]
-    return np.array([*table, feature.missing_cell], np.uint16)[codes]
+    find = _boolean_cell if feature.dtype == "boolean" else _category_cell
+    return np.array([*(find(feature, text) for text in labels), feature.missing_cell], np.uint16)[codes]
+
+
+def _boolean_cell(feature: FeatureReference, text: str) -> int:
+    return _WORDS.get(text.lower(), feature.unseen_cell)
+
+
+def _category_cell(feature: FeatureReference, text: str) -> int:
+    known = _known(feature)
+    cell = known.get(text)
+    if cell is None:
+        # A file without types writes the integers of a column that has gaps as 3.0; "0123" stays itself.
+        with contextlib.suppress(ValueError):
+            cell = known.get(label(float(text)))
+    return feature.unseen_cell if cell is None else cell
+
+
+# 1,000 features of a few models; made anew for every block, 32,000 categories would cost 1 ms each time
+@lru_cache(maxsize=4_096)
+def _known(feature: FeatureReference) -> dict[str, int]:
+    return {text: cell for cell, text in enumerate(feature.categories)}

@@ -160,3 +160,14 @@ def test_without_pyarrow_the_message_has_the_command(tmp_path: Path, monkeypatch
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'driftgauge\[files\]'"):
         read_batches(tmp_path / "x.csv")
+
+
+def test_codes_with_leading_zeros_are_found_again_in_a_file_without_types(tmp_path: Path) -> None:
+    codes = ["0123", "0456", "123"]
+    reference = Reference.fit({"code": codes * 5, "group": ["1", "2", "3"] * 5})
+    path = write(tmp_path / "x.csv", "code,group\n0123,1.0\n0456,\n123,3.0\n")
+    (batch,) = read_batches(path, text=("code", "group", "no column"))
+    names = [[*reference.feature(name).categories, "unseen", "missing"] for name in ("code", "group")]
+    found = [[own[cell] for cell in row] for own, row in zip(names, reference.index(batch), strict=True)]
+    # pandas writes the integers of a column with gaps as 1.0
+    assert found == [codes, ["1", "missing", "3"]]

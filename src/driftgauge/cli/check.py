@@ -186,11 +186,13 @@ def _count(reference: Reference, file: str, chosen: frozenset[str]) -> tuple[_Wh
         # Parquet keeps columns apart, so only those that are compared need to be read.
         first = next(iter(read_batches(file, batch_rows=1)))
         columns = [name for name in first.column_names if name in chosen]
+    # a code such as 0123 must not become the number 123 on its way from a file without types
+    text = {feature.name for feature in reference.features if feature.dtype == "categorical"}
     counts = np.zeros(reference.layout.cells, np.uint32)
     rows, there = 0, frozenset[str]()
     with row_progress(f"check {file}", total) as on_rows:
         if columns != []:
-            for batch in read_batches(file, columns=columns):
+            for batch in read_batches(file, columns=columns, text=text):
                 counts += reference.count(batch)
                 rows += batch.num_rows
                 there = there or frozenset(batch.column_names)

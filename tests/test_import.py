@@ -16,23 +16,8 @@ from driftgauge.errors import ConfigError, MissingExtraError
 from driftgauge.exporters import GROUP, exporter_names
 
 ROOT = Path(__file__).resolve().parents[1]
-LATE = set(
-    [
-        "click",
-        "datasketches",
-        "llvmlite",
-        "narwhals",
-        "numba",
-        "numpy",
-        "pandas",
-        "polars",
-        "prometheus_client",
-        "pyarrow",
-        "rich",
-        "scipy",
-        "sklearn",
-    ]
-)
+LATE = {"click", "datasketches", "llvmlite", "narwhals", "numba", "numpy", "pandas", "polars"}
+LATE |= {"prometheus_client", "pyarrow", "rich", "scipy", "sklearn"}
 
 # An audit hook sees every connection, thread, process and file that is opened for writing while it imports.
 WATCHED_IMPORT = """

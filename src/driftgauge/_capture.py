@@ -240,7 +240,7 @@ def freeze(data: Any, chosen: Chosen, *, only: Collection[str] | None = None, nu
         }
     if kind == "sequence":
         rows = data if chosen is None else [data[place] for place in chosen.tolist()]
-        return [_freeze_row(row) for row in rows]
+        return list(rows) if data and is_atom(data[0]) else [_freeze_row(row) for row in rows]
     if kind == "frame":
         return freeze_frame(data, chosen, numeric=numeric)
     return data

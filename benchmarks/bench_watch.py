@@ -120,7 +120,7 @@ def added_times(monitor: dg.Monitor, rounds: int, batch: int) -> tuple[list[list
     rows: list[list[Any]] = []
     raw: dict[str, Any] = {}
     observed: tuple[list[float], list[int]] = ([], [])
-    # Form by form, each in turn with `observe`, as a service calls one form and no other: what batches of 1,000
+    # Form by form, each in turn with `observe`, as a service has one form only: what batches of 1,000
     # rows leave behind in the allocator made the next form 170 ns slower.
     for name, form in forms(monitor).items():
         observe = Form(histogram.observe, histogram.observe, 0.3)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from driftgauge import kernels
 from driftgauge._archive import content_id, damaged, read_archive, write_archive
 from driftgauge._fit import FitOptions
-from driftgauge._index import index_columns
+from driftgauge._index import index_columns, index_matrix
 from driftgauge._partial import PartialReference
 from driftgauge._reference_file import pack_features, unpack_features
 from driftgauge.cells import Counts, FeatureReference
@@ -330,7 +330,8 @@ class Reference:
         A column that comes as float32 or float16 is compared in that precision: 0.1 in it is the reference's
         0.1. Where several points are one float32, the value counts as the least of them.
         """
-        return index_columns(self.columns(data), self.layout, self._numbers)
+        cells = index_matrix(data, self.layout)
+        return index_columns(self.columns(data), self.layout, self._numbers) if cells is None else cells
 
     def count(self, data: Any) -> Counts:
         """Rows of *data* by cell, all features end to end: uint32[cells], as a window keeps them."""

@@ -91,6 +91,17 @@ def test_compiled_kernels_give_the_same_cells(reference: Reference) -> None:
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.parametrize("rows", [0, 1, 5_000])
+@pytest.mark.parametrize("order", ["C", "F", "strided"])
+def test_a_matrix_of_numbers_gives_what_its_columns_give(rows: int, order: str) -> None:
+    rng = np.random.default_rng(8)
+    reference = Reference.fit(rng.normal(size=(500, 3)), names=["a", "b", "c"])
+    live = rng.choice([np.nan, np.inf, -np.inf, MISSING, -0.0, 1e300, 0.3, -0.3], size=(rows, 3))
+    matrix = np.repeat(live, 2, axis=1)[:, ::2] if order == "strided" else np.array(live, order=order)
+    columns = {name: live[:, place].copy() for place, name in enumerate("abc")}
+    np.testing.assert_array_equal(reference.index(matrix), reference.index(columns))
+
+
 def test_count_is_the_index_counted(reference: Reference) -> None:
     data = {"number": [1.0, 9.0, None], "plan": ["free", "new", None]}
     index, counts = reference.index(data), reference.count(data)

@@ -241,7 +241,7 @@ def run(chosen: argparse.Namespace) -> Path:
                 unit="ratio",
             ),
             goal(
-                "the same, the far goal",
+                "`@monitor.watch` on 1 row x 20, array, p50 over one `observe()`, far goal",
                 0.5,
                 by_name["array of 20"][4],
                 better="lower",

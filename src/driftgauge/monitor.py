@@ -132,8 +132,6 @@ class Monitor:
         names = ", ".join(spec.name for spec in self._specs)
         return f"<Monitor of {self.reference.model!r} version {self.reference.version!r}: {names}>"
 
-    # ------------------------------------------------------------------ rows in
-
     @overload
     def watch(self, function: Callable[P, R], /) -> Callable[P, R]: ...
 
@@ -238,8 +236,6 @@ class Monitor:
         """Count every row of calls that have returned. When it is done, so are they."""
         self._engine.flush(now_seconds)
 
-    # ------------------------------------------------------------------ numbers out
-
     def snapshot(self, now_seconds: float | None = None) -> Snapshot:
         """Everything there is to say now, the rows of all calls that have returned included.
 
@@ -269,8 +265,6 @@ class Monitor:
             min_rows=self._min_rows,
         )
 
-    # ------------------------------------------------------------------ state and life
-
     def save_state(self, path: str | PathLike[str]) -> None:
         """Write what the windows hold to the directory *path*: one file a window, ``<name>.window``.
 
@@ -288,11 +282,9 @@ class Monitor:
         Raises
         ------
         ReferenceFileError
-            When a file is damaged.
+            When a file is damaged; FileNotFoundError when there is none for a window.
         StateError
             When a file belongs to another reference or window. Nothing has changed then.
-        FileNotFoundError
-            When there is no file for a window.
         """
         names = [f"{spec.name}.window" for spec in self._specs]
         self._engine.restore([WindowState.load(Path(path) / name) for name in names])

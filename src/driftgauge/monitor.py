@@ -83,7 +83,7 @@ class Monitor:
     Notes
     -----
     A guest in the predict path. A watched call copies its row into a bounded buffer and returns; it takes no
-    lock, reads no clock, wakes nobody and never raises anything that predict did not raise.
+    lock, reads no clock, wakes only a thread asleep for want of rows, and raises only what predict raised.
     `driftgauge._capture` tells how each form of data is kept safe. Everything else happens on one daemon
     thread, started by the first row. After a fork the child starts with nothing counted, its own buffer and
     its own thread.

@@ -178,7 +178,7 @@ def _goals(found: Mapping[str, Document]) -> list[str]:
 
 
 def short(found: Mapping[str, Document]) -> str:
-    """Return what README.md shows: all goals, then the headline tables of the benchmarks in `SHOWN`, folded."""
+    """Return what README.md shows: all goals, then the headline tables of `SHOWN`, folded."""
     lines = [*_goals(found), ""]
     for name in SHOWN:
         if name not in found:

@@ -120,7 +120,7 @@ def ratio_critical(reference_ratio: float, live_ratio: float, reference_rows: in
     Examples
     --------
     >>> round(ratio_critical(0.10, 0.22, 10_000, 1_000), 4)
-    0.0325
+    0.0322
     """
     if reference_rows < 1 or live_rows < 1:
         return 1.0

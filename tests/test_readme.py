@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
 import re
 import shlex
 import subprocess
@@ -23,7 +22,6 @@ ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
 TEXT = README.read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", TEXT, flags=re.MULTILINE | re.DOTALL)
-REFRESH = os.environ.get("DRIFTGAUGE_REFRESH_GOLDEN") == "1"
 
 # Statuses other than 0 that a command of the README ends with, and why.
 EXPECTED = {"check": 1}  # today.csv is made to drift, below
@@ -129,14 +127,14 @@ def test_no_command_is_left_out() -> None:
     assert {line.split()[0] for line in commands()} == {"driftgauge", "make", "pip"}
 
 
-def test_the_table_of_metrics_is_the_catalogue() -> None:
+def test_the_table_of_metrics_is_the_catalogue(request: pytest.FixtureRequest) -> None:
     head, rest = TEXT.split("<!-- metrics:begin -->\n")
     found, tail = rest.split("<!-- metrics:end -->")
-    if REFRESH:
+    if request.config.getoption("--update-golden"):
         written = f"{head}<!-- metrics:begin -->\n{markdown_table()}<!-- metrics:end -->{tail}"
         README.write_text(written, encoding="utf-8")
         return
-    assert found == markdown_table(), "run DRIFTGAUGE_REFRESH_GOLDEN=1 pytest tests/test_readme.py"
+    assert found == markdown_table(), "run `make golden`"
 
 
 def test_links_into_the_repository_lead_somewhere() -> None:

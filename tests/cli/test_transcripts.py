@@ -1,6 +1,6 @@
 """Transcripts: a command, its exit status, its exact stdout and stderr, in ``golden/``.
 
-``DRIFTGAUGE_REFRESH_GOLDEN=1 pytest tests/cli`` writes them anew. Ids, versions and times are masked, and
+``make golden`` writes them anew. Ids, versions and times are masked, and
 JSON numbers are compared to 6 significant digits: the last bits depend on which kernels serve.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -17,7 +18,6 @@ import pytest
 from driftgauge.cli._program import run
 
 GOLDEN = Path(__file__).with_name("golden")
-REFRESH = os.environ.get("DRIFTGAUGE_REFRESH_GOLDEN") == "1"
 
 TRANSCRIPTS = {
     "help": "driftgauge --help",
@@ -123,7 +123,11 @@ def masked(text: str) -> str:
 
 @pytest.mark.parametrize("name", TRANSCRIPTS)
 def test_transcript(
-    name: str, files: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    name: str,
+    files: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    golden: Callable[[Path, str], None],
 ) -> None:
     monkeypatch.chdir(files)
     monkeypatch.setenv("COLUMNS", "100")
@@ -139,11 +143,7 @@ def test_transcript(
         f"--- stdout\n{masked(captured.out)}"
         f"--- stderr\n{masked(captured.err)}"
     )
-    file = GOLDEN / f"{name}.txt"
-    if REFRESH:
-        GOLDEN.mkdir(exist_ok=True)
-        file.write_text(transcript, encoding="utf-8")
-    assert transcript == file.read_text(encoding="utf-8")
+    golden(GOLDEN / f"{name}.txt", transcript)
 
 
 def test_no_transcript_is_left_over() -> None:

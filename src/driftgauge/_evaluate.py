@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import pairwise
 from operator import itemgetter
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,12 +22,13 @@ from driftgauge.cells import Counts
 from driftgauge.detectors.noise import DEFAULT_LEVEL, ks_critical, psi_critical
 from driftgauge.errors import ConfigError, StateError
 from driftgauge.snapshot import FeatureSnapshot, FeatureStatistics, ReferenceInfo, Snapshot, WindowSnapshot
+from driftgauge.windows import View
 
 if TYPE_CHECKING:
     from driftgauge.layout import Layout
     from driftgauge.reference import Reference
 
-__all__ = ["DEFAULT_MIN_ROWS", "Counters", "View", "evaluate"]
+__all__ = ["DEFAULT_MIN_ROWS", "Counters", "evaluate"]
 
 # At 100 rows against 10,000 the critical PSI of ten bins is 0.28: noise passes the customary 0.2.
 # Fewer rows say nothing.
@@ -46,20 +47,6 @@ _PLAIN: Final = itemgetter(
         )
     )
 )  # fmt: skip
-
-
-class View(Protocol):
-    """What an evaluation reads of a window: an open window or a `WindowState`, merged or not."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def reference_id(self) -> str: ...
-    @property
-    def counts(self) -> Counts: ...
-    @property
-    def rows(self) -> int: ...
-    def seconds(self, now_seconds: float) -> float: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

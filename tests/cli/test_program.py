@@ -138,3 +138,20 @@ def test_the_json_has_the_keys_that_are_documented(
         return set().union(*map(keys, value)) if isinstance(value, list) else set()
 
     assert keys(json.loads(text)) <= documented
+
+
+def test_codes_with_leading_zeros_stay_apart_from_profile_to_check(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = ["0123", "123", "456", "456"] * 100
+    train, target = tmp_path / "train.csv", tmp_path / "codes.reference"
+    train.write_text("\n".join(["zip", *rows]))
+    assert answer(capsys, "profile", train, "-o", target, "--categorical", "zip")[0] == 0
+    assert set(Reference.load(target).feature("zip").categories) == {"0123", "123", "456"}
+    assert answer(capsys, "check", target, train)[0] == 0
+    live = tmp_path / "live.csv"
+    live.write_text("\n".join(["zip", *(row.lstrip("0") for row in rows)]))
+    status, out = answer(capsys, "check", target, live, "--format", "json")
+    assert status == 1
+    (feature,) = json.loads(out)["features"]
+    assert feature["name"] == "zip"

@@ -70,7 +70,7 @@ def command(
     from driftgauge.files import read_batches, total_rows
     from driftgauge.reference import Reference
 
-    batches = read_batches(file)
+    batches = read_batches(file, text=categorical)  # as numbers the codes 0123 and 123 would be one
     with row_progress(f"profile {file}", total_rows(file)) as on_rows:
         reference = Reference.fit_batches(
             batches,

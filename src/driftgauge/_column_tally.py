@@ -50,10 +50,15 @@ def _boolean_codes(values: Floats) -> Categories:
     return Categories(codes, ("false", "true"))
 
 
-def has_value(values: Floats | Categories) -> bool:
-    """Whether any value is not missing; only then is a column's type known."""
+def has_value(values: Floats | Categories, known: str | None = None) -> bool:
+    """Whether any value is not missing; only then is a column's type known.
+
+    A NaN is missing in a column that is *known* not to be numeric: pandas writes so where a boolean has gaps.
+    """
     if isinstance(values, Categories):
         return bool((values.codes >= 0).any())
+    if known not in {None, "numeric"}:
+        return not bool(np.isnan(values).all())
     return not bool(is_missing(values).all())
 
 

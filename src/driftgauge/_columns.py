@@ -189,8 +189,9 @@ def _masked_column(array: Any, *, categorical: bool) -> Column:
 def object_column(values: Sequence[Any], *, categorical: bool = False) -> Column:
     """A column from Python objects.
 
-    All booleans make a boolean column, all numbers (booleans among them count 1 and 0) a numeric one, any
-    text a categorical one. None, ``pd.NA`` and ``pd.NaT`` are missing; a column of nothing else is numeric.
+    All booleans make a boolean column, NaNs among them too: pandas writes one where a join found no row. All
+    numbers (booleans among them count 1 and 0) make a numeric one, any text a categorical one. None,
+    ``pd.NA`` and ``pd.NaT`` are missing; a column of nothing else is numeric.
     """
     types = set(map(type, values))
     known = {kind for kind in types if kind.__name__ not in _MISSING_TYPES}
@@ -212,7 +213,8 @@ def object_column(values: Sequence[Any], *, categorical: bool = False) -> Column
     except (OverflowError, TypeError, ValueError) as error:
         message = f"a number does not fit a float64: {error}"
         raise DataError(message) from error
-    if known and all(issubclass(kind, bool | np.bool_) for kind in known):
+    others = {kind for kind in known if not issubclass(kind, bool | np.bool_)}
+    if len(others) < len(known) and _only_nan(values, others):
         return Column(numbers_only, "boolean")
     integers = any(issubclass(kind, numbers.Integral) for kind in known)
     too_large = integers and any(
@@ -220,6 +222,11 @@ def object_column(values: Sequence[Any], *, categorical: bool = False) -> Column
     )
     single = known <= {np.float32, np.float16} and bool(known)
     return Column(numbers_only, "numeric", single, too_large)
+
+
+def _only_nan(values: Sequence[Any], kinds: set[type]) -> bool:
+    """Whether every value of these types is a NaN."""
+    return all(value != value for value in values if type(value) in kinds) if kinds else True
 
 
 def _without_missing(values: Sequence[Any], types: set[type]) -> list[float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Final
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from driftgauge import kernels
 from driftgauge._columns import Categories, Columns, label
-from driftgauge.cells import MISSING, FeatureReference, Floats, is_missing
+from driftgauge.cells import MISSING, FeatureReference, Floats
 from driftgauge.layout import Layout
 
 __all__ = ["index_columns", "index_matrix"]
@@ -22,6 +22,8 @@ __all__ = ["index_columns", "index_matrix"]
 BLOCK_ROWS: Final = 4_096
 
 _WORDS: Final = {"false": 0, "0": 0, "true": 1, "1": 1}
+
+_WHOLE: Final = re.compile(r"(-?(?:0|[1-9][0-9]*))(\.0+)?")
 
 
 def index_columns(columns: Columns, layout: Layout, numbers: Mapping[str, int]) -> NDArray[np.uint16]:
@@ -106,8 +108,7 @@ def _category_cells(values: Floats | Categories, feature: FeatureReference) -> N
         )  # by bits: NaN equals itself
         numbers = distinct.view(np.float64)
         labels = tuple(map(label, numbers))
-        missing = np.isnan(numbers) if feature.dtype == "categorical" else is_missing(numbers)
-        codes = np.where(missing[inverse], -1, inverse).astype(np.int32)
+        codes = np.where(np.isnan(numbers)[inverse], -1, inverse).astype(np.int32)  # NaN is no category
     find = _boolean_cell if feature.dtype == "boolean" else _category_cell
     return np.array([*(find(feature, text) for text in labels), feature.missing_cell], np.uint16)[codes]
 
@@ -120,9 +121,11 @@ def _category_cell(feature: FeatureReference, text: str) -> int:
     known = _known(feature)
     cell = known.get(text)
     if cell is None:
-        # A file without types writes the integers of a column that has gaps as 3.0; "0123" stays itself.
-        with contextlib.suppress(ValueError):
-            cell = known.get(label(float(text)))
+        # pandas writes the integers of a column with gaps as 3.0, so that 3 may be known as 3.0 or come as
+        # 3.0. Nothing else is one category: 0123 and 123, 1e5 and 100000 are different codes.
+        whole = _WHOLE.fullmatch(text)
+        if whole is not None:
+            cell = known.get(whole[1] if whole[2] else f"{text}.0")
     return feature.unseen_cell if cell is None else cell
 
 

@@ -135,7 +135,7 @@ class PartialReference:
         for name, values, dtype in zip(names, columns.values, columns.dtypes, strict=True):
             check_type(name, dtype, too_large=name in columns.too_large)
             known = self._columns[name].dtype if name in self._columns else None
-            if not has_value(values):
+            if not has_value(values, known):
                 continue
             if known is None:
                 starting[name] = dtype
@@ -151,7 +151,7 @@ class PartialReference:
                 column.start(starting[name], bounded=self._bounded)
             if column.tally is None:
                 column.missing += columns.rows
-            elif has_value(values):
+            elif has_value(values, column.dtype):
                 column.update(values)
             else:
                 column.tally.missing += columns.rows

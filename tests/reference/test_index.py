@@ -150,11 +150,75 @@ def test_numbers_in_a_categorical_feature_are_their_label(reference: Reference) 
     assert reference.index(columns)[1].tolist() == [three, unseen, missing, missing]
 
 
+@pytest.mark.parametrize(
+    ("known", "live", "found"),
+    [
+        ("3", "3.0", True),
+        ("3", "3.00", True),
+        ("-3", "-3.0", True),
+        ("0", "0.0", True),
+        ("3", 3.0, True),
+        ("1.0", 1.0, True),
+        ("1.0", 1, True),
+        ("1.0", np.int64(1), True),
+        ("123", "0123", False),
+        ("123", "0123.0", False),
+        ("123", " 123", False),
+        ("123", "+123", False),
+        ("123", "123.", False),
+        ("123", "123.0\n", False),
+        ("10", "1_0", False),
+        ("100000", "1e5", False),
+        ("inf", "Infinity", False),
+        ("3", "\N{ARABIC-INDIC DIGIT THREE}.0", False),
+        ("0.5", "0.50", False),
+        ("01.0", 1, False),
+    ],
+)
+def test_a_category_is_known_by_its_text_and_a_whole_number_with_or_without_point(
+    known: str, live: Any, found: bool
+) -> None:
+    fitted = Reference.fit({"code": [known, "other"]}, min_category_count=1)
+    feature = fitted.features[0]
+    expected = feature.categories.index(known) if found else feature.unseen_cell
+    assert cells(fitted, "code", [live]) == [expected]
+    assert cells(fitted, "code", [live, "other"])[0] == expected
+
+
 def test_a_boolean_feature_takes_words_and_numbers(reference: Reference) -> None:
     assert cells(reference, "flag", [True, False, None]) == [1, 0, 3]
     assert cells(reference, "flag", ["true", "False", "TRUE", "0", "yes", None]) == [1, 0, 1, 0, 2, 3]
     assert cells(reference, "flag", [1, 0.0, 2, None]) == [1, 0, 2, 3]
-    assert cells(reference, "flag", [1.0, np.nan]) == [1, 2]
+    assert cells(reference, "flag", [1.0, np.nan]) == [1, 3]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [True, None, False, None],
+        [True, np.nan, False, np.nan],
+        [True, np.nan, False, None],
+        np.array([1.0, np.nan, 0.0, np.nan]),
+        np.array([True, np.nan, False, np.nan], object),
+        pd.Series([True, None, False, None], dtype=object),
+        pd.Series([True, np.nan, False, np.nan], dtype=object),
+        pd.Series([True, None, False, None], dtype="boolean"),
+        pd.Series([True, False], index=[0, 2]).reindex(range(4)),
+        pl.Series([True, None, False, None]),
+        pl.Series([1.0, np.nan, 0.0, None]),
+    ],
+    ids=str,
+)
+def test_a_nan_in_a_boolean_feature_is_missing_whatever_it_came_in(reference: Reference, values: Any) -> None:
+    assert cells(reference, "flag", values) == [1, 3, 0, 3]
+
+
+@pytest.mark.parametrize("gap", [np.nan, np.float32("nan"), None])
+def test_a_nan_keeps_no_column_from_being_boolean(gap: Any) -> None:
+    fitted = Reference.fit({"flag": [True, gap, False, True]})
+    assert fitted.features[0].dtype == "boolean"
+    assert fitted.features[0].counts.tolist() == [1, 2, 0, 1]
+    assert to_columns({"flag": [True, 2.0, np.nan]}).dtypes == ("numeric",)
 
 
 def test_a_categorical_of_numbers_keeps_large_ones_apart() -> None:

@@ -125,6 +125,13 @@ def test_a_column_may_be_empty_in_some_batches() -> None:
     assert [int(feature.counts[-1]) for feature in reference.features] == [3, 3, 3]
 
 
+def test_a_batch_of_nan_is_missing_where_the_column_is_no_number() -> None:
+    partial = PartialReference(min_category_count=1).update({"flag": [True, False], "plan": ["a", "b"]})
+    partial.update({"flag": [np.nan, np.nan], "plan": np.array([np.nan, np.nan])})
+    reference = partial.finish()
+    assert [feature.counts.tolist() for feature in reference.features] == [[1, 1, 0, 2]] * 2
+
+
 def test_progress_is_told_by_batch() -> None:
     seen: list[int] = []
     Reference.fit_batches([{"x": [1, 2]}, {"x": [3]}], on_rows=seen.append)

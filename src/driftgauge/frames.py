@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -49,7 +49,7 @@ def to_columns(
     Raises
     ------
     DataError
-        Columns of unequal length or of the same name, lists in cells, complex numbers, more names than
+        Wanted columns of unequal length or of the same name, lists in cells, complex numbers, more names than
         columns.
 
     Examples
@@ -65,15 +65,13 @@ def to_columns(
     """
     if isinstance(data, Columns):
         return data
-    found = _find_columns(data, names)
-    present = [name for name, _ in found]
-    if len(set(present)) != len(present):
-        twice = sorted({name for name in present if present.count(name) > 1})
-        message = f"two columns have the name {twice[0]!r}; rename one of them"
-        raise DataError(message)
-    wanted = [
-        (name, column) for name, column in found if name not in exclude and (only is None or name in only)
-    ]
+
+    def is_wanted(name: str) -> bool:
+        return name not in exclude and (only is None or name in only)
+
+    found = _find_columns(data, names, is_wanted)
+    wanted = [(name, column) for name, column in found if is_wanted(name)]
+    _check_names([name for name, _ in wanted])
     columns = [(name, _convert(name, column, name in categorical)) for name, column in wanted]
     sizes = {name: _length(column) for name, column in columns}
     if len(set(sizes.values())) > 1:
@@ -90,6 +88,13 @@ def to_columns(
     )
 
 
+def _check_names(names: Sequence[str]) -> None:
+    if len(set(names)) != len(names):
+        twice = sorted({name for name in names if names.count(name) > 1})
+        message = f"two columns have the name {twice[0]!r}; rename one of them"
+        raise DataError(message)
+
+
 def _length(column: Column) -> int:
     values = column.values
     return int(values.codes.size if isinstance(values, Categories) else values.size)
@@ -100,7 +105,9 @@ def _rows_of(found: Sequence[tuple[str, Any]]) -> int:
     return len(found[0][1]) if found and hasattr(found[0][1], "__len__") else 0
 
 
-def _find_columns(data: Any, names: Sequence[str] | None) -> list[tuple[str, Any]]:
+def _find_columns(
+    data: Any, names: Sequence[str] | None, is_wanted: Callable[[str], bool]
+) -> list[tuple[str, Any]]:
     """Name and still unconverted values of each column."""
     if isinstance(data, Mapping):
         return _mapping_columns(data)
@@ -110,7 +117,7 @@ def _find_columns(data: Any, names: Sequence[str] | None) -> list[tuple[str, Any
         return _array_columns(data, names)
     if hasattr(data, "detach"):
         return _array_columns(_from_tensor(data), names)
-    frame = _as_frame(data)
+    frame = _as_frame(data, is_wanted)
     if frame is not None:
         return frame
     if isinstance(data, _SCALARS) and data is not None:
@@ -184,7 +191,7 @@ def _from_tensor(tensor: Any) -> NDArray[Any]:
     return np.asarray(tensor)
 
 
-def _as_frame(data: Any) -> list[tuple[str, Any]] | None:
+def _as_frame(data: Any, is_wanted: Callable[[str], bool] | None = None) -> list[tuple[str, Any]] | None:
     if isinstance(data, _SCALARS):
         return None
     import narwhals
@@ -201,9 +208,15 @@ def _as_frame(data: Any) -> list[tuple[str, Any]] | None:
         raise DataError(message)
     try:
         frame = narwhals.from_native(data, eager_only=True, allow_series=True)
-    except narwhals.exceptions.DuplicateError as error:
-        message = f"two columns have the same name; rename one of them ({' '.join(str(error).split())})"
-        raise DataError(message) from error
+    except narwhals.exceptions.DuplicateError:
+        # It looks at all columns. Those that nobody asked for may share a name.
+        table = hasattr(data, "column_names")
+        there = [str(name) for name in (data.column_names if table else data.columns)]
+        places = [place for place, name in enumerate(there) if is_wanted is None or is_wanted(name)]
+        _check_names([there[place] for place in places])
+        frame = narwhals.from_native(
+            data.select(places) if table else data.iloc[:, places], eager_only=True, allow_series=True
+        )
     except TypeError:
         return None
     if isinstance(frame, narwhals.Series):

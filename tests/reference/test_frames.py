@@ -364,6 +364,27 @@ def test_columns_that_are_not_wanted_are_not_looked_at() -> None:
     assert to_columns({"a": [1, 2, 3]}, only=()).rows == 3
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"a": [1.0, 2.0], 1: [0, 0], "1": [0, 0]},
+        np.array([[1.0, 0, 0], [2.0, 0, 0]]),
+        pd.DataFrame([[1.0, 0, 0], [2.0, 0, 0]], columns=["a", "1", "1"]),
+        pd.DataFrame([[1.0, 0, 0], [2.0, 0, 0]], columns=["a", 1, "1"]),
+        pa.Table.from_arrays([pa.array([1.0, 2.0])] * 3, names=["a", "1", "1"]),
+        pa.RecordBatch.from_arrays([pa.array([1.0, 2.0])] * 3, names=["a", "1", "1"]),
+    ],
+    ids=lambda data: type(data).__name__,
+)
+def test_columns_that_are_not_wanted_may_share_a_name(data: Any) -> None:
+    for choice in ({"only": ["a"]}, {"exclude": ["1"]}):
+        columns = to_columns(data, names=["a", "1", "1"], **choice)  # type: ignore[arg-type]
+        assert (columns.names, columns.rows) == (("a",), 2)
+        np.testing.assert_array_equal(columns.values[0], [1.0, 2.0])
+    with pytest.raises(DataError, match="two columns have the name '1'"):
+        to_columns(data, names=["a", "1", "1"])
+
+
 def test_columns_pass_through() -> None:
     columns = to_columns({"a": [1]})
     assert to_columns(columns) is columns
@@ -381,7 +402,8 @@ def test_the_callers_memory_is_not_shared() -> None:
     [
         ({"a": [1, 2], "b": [1]}, "different lengths: 'a' 2, 'b' 1"),
         ({1: [1], "1": [2]}, "two columns have the name '1'"),
-        (pd.DataFrame([[1, 2]], columns=["a", "a"]), "same name"),
+        (pd.DataFrame([[1, 2]], columns=["a", "a"]), "two columns have the name 'a'"),
+        (pa.Table.from_arrays([pa.array([1])] * 2, names=["a", "a"]), "two columns have the name 'a'"),
         ({"a": [[1, 2]]}, "column 'a': a value is a list"),
         ({"a": [{"b": 1}]}, "column 'a': a value is a dict"),
         (pl.DataFrame({"a": [[1]]}), "column 'a': a value is a list"),

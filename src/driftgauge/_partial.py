@@ -27,6 +27,17 @@ def _names(value: str | Collection[str]) -> tuple[str, ...]:
     return (value,) if isinstance(value, str) else tuple(str(name) for name in value)
 
 
+def _label_fault(text: str) -> str:
+    """Why *text* can be no label of a metric; nothing where it can.
+
+    An empty label is none to Prometheus, and half a surrogate pair is written as a question mark, so that two
+    features could become one series.
+    """
+    if not text:
+        return "is empty"
+    return "has half a surrogate pair" if any("\ud800" <= letter <= "\udfff" for letter in text) else ""
+
+
 class PartialReference:
     """Counts of some of the reference's rows, in bounded memory, to which more can be added.
 
@@ -89,9 +100,11 @@ class PartialReference:
         self._names = None if names is None else _names(names)
         self._exclude = tuple(sorted(set(_names(exclude))))
         self._categorical = tuple(sorted(set(_names(categorical))))
-        if not self._model or not self._version:
-            message = f"model and version must not be empty, got {self._model!r} and {self._version!r}"
-            raise ConfigError(message)
+        for parameter, value in (("model", self._model), ("version", self._version)):
+            fault = _label_fault(value)
+            if fault:
+                message = f"{parameter} must be text that a metric can have as a label, but {value!r} {fault}"
+                raise ConfigError(message)
         self._columns: dict[str, ColumnTally] = {}
         self._bounded = True
         self.rows = 0
@@ -162,6 +175,14 @@ class PartialReference:
         if not names:
             message = "there is no column to make a reference of; give at least one that is not in exclude="
             raise DataError(message)
+        for place, name in enumerate(names, 1):
+            fault = _label_fault(name)
+            if fault:
+                message = (
+                    f"the name of column {place}, {name!r}, {fault}, which no metric can have as a label; "
+                    "rename it, or name it in exclude="
+                )
+                raise DataError(message)
         for parameter, wanted in (("outputs", self._outputs), ("categorical", self._categorical)):
             absent = sorted(set(wanted) - set(names))
             if absent:

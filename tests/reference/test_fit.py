@@ -259,6 +259,8 @@ def test_an_array_is_fitted_with_names() -> None:
         ({"x": [2**53 + 1]}, {}, r"integers beyond 2\*\*53.*exclude=.*categorical="),
         ({"x": [1]}, {"outputs": "y"}, "outputs= names 'y', which is not a column; there are x"),
         ({"x": [1]}, {"categorical": ["z"]}, "categorical= names 'z'"),
+        ({"x": [1], "": [1]}, {}, "the name of column 2, '', is empty.*rename it"),
+        ({"half\ud800": [1], "half?": [1]}, {}, r"'half\\ud800', has half a surrogate pair.*rename it"),
     ],
 )
 def test_data_that_make_no_reference_say_why(data: Any, settings: Any, reason: str) -> None:
@@ -278,11 +280,18 @@ def test_data_that_make_no_reference_say_why(data: Any, settings: Any, reason: s
         {"min_category_count": 0},
         {"model": ""},
         {"version": ""},
+        {"model": "half\ud800"},
+        {"version": "half\udfff"},
     ],
 )
 def test_settings_out_of_range_are_refused(settings: Any) -> None:
     with pytest.raises(ConfigError, match=next(iter(settings))):
         Reference.fit({"x": [1.0]}, **settings)
+
+
+def test_a_column_that_can_have_no_label_may_be_left_out() -> None:
+    assert Reference.fit({"x": [1], "": [1], "half\ud800": [2]}, exclude=["", "half\ud800"]).names == ("x",)
+    assert Reference.fit({"größe \N{DRAGON}": [1]}, model="模型").names == ("größe \N{DRAGON}",)
 
 
 def test_an_unknown_feature_lists_those_there_are() -> None:

@@ -18,6 +18,7 @@ __all__ = ["DROP_REASONS", "ERROR_STAGES", "Buffer", "Tally"]
 DROP_REASONS: Final = ("buffer_full", "internal_error", "predict_error", "shape_mismatch", "unsupported_type")
 ERROR_STAGES: Final = (
     "capture",
+    "clock",
     "index",
     "inputs",
     "log",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -13,7 +15,7 @@ from numpy.typing import NDArray
 from driftgauge import kernels
 from driftgauge._buffer import Buffer
 from driftgauge._evaluate import Counters
-from driftgauge._rows import Indexer
+from driftgauge._rows import Block, Indexer
 from driftgauge.cells import Counts
 from driftgauge.errors import ConfigError
 from driftgauge.reference import Reference
@@ -50,7 +52,8 @@ class Engine:
     specs : sequence of window specifications
     buffer : Buffer
     clock : callable
-        Seconds since the epoch.
+        Seconds since the epoch. Where it raises or is not finite, the last good time stands in and an error
+        of the stage ``clock`` is counted; `time.time` while there has been no good time.
     """
 
     def __init__(
@@ -64,6 +67,7 @@ class Engine:
         self._reference = reference
         self._specs = tuple(specs)
         self._clock = clock
+        self._good_seconds: float | None = None
         self._indexer = Indexer(reference, buffer)
         self.start()
 
@@ -117,33 +121,62 @@ class Engine:
 
     def _count(self, entries: Sequence[Any], now_seconds: float | None) -> int:
         handled = 0
+        now = self._time(now_seconds)
         for block in self._indexer.blocks(entries):
             handled += block.rows
             try:
-                now = self._clock() if now_seconds is None else now_seconds
-                for window in self._windows:
-                    window.push(block.indices, now)
-                kernels.add_bin_rows(block.indices, self._reference.layout, self._bin_rows)
-                self._rows_sampled += block.rows
+                self._push(block, now)
             except Exception as error:
                 self.buffer.failed("push", error)
                 self.buffer.dropped["internal_error"].add(block.rows)
         return handled
 
-    def freeze(self, now_seconds: float) -> tuple[list[View], NDArray[np.int64], Counters]:
-        """Everything an evaluation needs, as it is when every row that has come is counted."""
+    def _time(self, now_seconds: float | None) -> float:
+        """The time to count with: always finite, so that no window refuses what another has taken."""
+        try:
+            now = float(self._clock() if now_seconds is None else now_seconds)
+            if not math.isfinite(now):
+                raise ArithmeticError  # noqa: TRY301 - counted like a clock that raises
+        except Exception as error:
+            self.buffer.failed("clock", error)
+            return time.time() if self._good_seconds is None else self._good_seconds
+        self._good_seconds = now
+        return now
+
+    def _push(self, block: Block, now_seconds: float) -> None:
+        """Let a block into the windows and the cumulative counts. Raises when no window has taken it."""
+        bin_rows = self._bin_rows.copy()
+        # First, and into a copy: a block at fault fails here, before a window holds it.
+        kernels.add_bin_rows(block.indices, self._reference.layout, bin_rows)
+        taken = False
+        for window in self._windows:
+            try:
+                window.push(block.indices, now_seconds)
+            except Exception as error:
+                # Only for want of memory. Windows cannot give rows back, so the others take the block too,
+                # and it counts as sampled: rows that a window shows are never rows that were dropped.
+                if not taken and window is self._windows[-1]:
+                    raise
+                self.buffer.failed("push", error)
+            else:
+                taken = True
+        self._bin_rows = bin_rows
+        self._rows_sampled += block.rows
+
+    def freeze(self, now_seconds: float | None) -> tuple[float, list[View], NDArray[np.int64], Counters]:
+        """All that an evaluation needs, the time first, as it is when every row that has come is counted."""
         with self._lock:
-            self._drain(now_seconds)
+            now = self._time(now_seconds)
+            self._drain(now)
             for window in self._windows:
-                window.advance(now_seconds)
+                window.advance(now)
             views = [
-                View(w.name, w.reference_id, w.counts.copy(), w.rows, w.seconds(now_seconds))
-                for w in self._windows
+                View(w.name, w.reference_id, w.counts.copy(), w.rows, w.seconds(now)) for w in self._windows
             ]
             bin_rows = self._bin_rows.copy()
             counters = self._counters()
         self.buffer.log_notes()
-        return views, bin_rows, counters
+        return now, views, bin_rows, counters
 
     def _counters(self) -> Counters:
         buffer = self.buffer

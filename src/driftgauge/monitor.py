@@ -55,6 +55,7 @@ class Monitor:
         0.02.
     clock : callable
         Seconds since the epoch. Read once a tick, never by a watched call, except where `sample` is a rate.
+        Where it raises or is not finite, the last good time stands in and an error ``clock`` is counted.
     rng : numpy.random.Generator, optional
         For sampling; a child process draws its own after a fork.
 
@@ -254,8 +255,7 @@ class Monitor:
         From any thread, while rows flow. Windows are copied under a lock that watched calls never take, and
         evaluated without it.
         """
-        now = self._clock() if now_seconds is None else now_seconds
-        views, bin_rows, counters = self._engine.freeze(now)
+        now, views, bin_rows, counters = self._engine.freeze(now_seconds)
         return evaluate(
             self.reference,
             views,

@@ -6,6 +6,7 @@ rate(100.0)
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -140,13 +141,16 @@ class _Bucket:
         self._rng = rng or np.random.default_rng()
         self._clock = clock
         self._rows = spec.burst_rows
-        self._seen_seconds = clock()
+        self._seen_seconds = -math.inf  # full at first, and the clock is not needed to say so
 
     def _refill(self) -> float:
         now_seconds = self._clock()
-        elapsed_seconds = max(0.0, now_seconds - self._seen_seconds)  # a clock set back refills nothing
-        self._seen_seconds = now_seconds
-        self._rows = min(self._spec.burst_rows, self._rows + elapsed_seconds * self._spec.rows_per_second)
+        elapsed_seconds = now_seconds - self._seen_seconds
+        if elapsed_seconds > 0:
+            self._rows = min(self._spec.burst_rows, self._rows + elapsed_seconds * self._spec.rows_per_second)
+            self._seen_seconds = now_seconds
+        elif elapsed_seconds < 0:  # a clock set back refills nothing; a time that is NaN is not remembered
+            self._seen_seconds = now_seconds
         return self._rows
 
     def one(self) -> bool:
@@ -163,4 +167,4 @@ class _Bucket:
     def after_fork(self) -> None:
         self._rng = np.random.default_rng()
         self._rows = self._spec.burst_rows
-        self._seen_seconds = self._clock()
+        self._seen_seconds = -math.inf

@@ -1,0 +1,99 @@
+"""What hosts do to a monitor: clocks that fail, settings that are none, arrays from another process."""
+
+# ruff: noqa: ARG005 - what a watched function is given is the monitor's to read
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from monitor_cases import assert_adds_up, drops, errors, monitor_of
+
+from driftgauge import sampling
+from driftgauge.reference import Reference
+from driftgauge.windows import duration, rows
+
+ROW = np.array([0.1, -0.2, 0.3])
+
+
+class Clock:
+    """Tells what it is set to; raises an exception that it is set to."""
+
+    def __init__(self, says: Any) -> None:
+        self.says = says
+
+    def __call__(self) -> Any:
+        if isinstance(self.says, Exception):
+            raise self.says
+        return self.says
+
+
+BAD_TIMES = [float("nan"), float("inf"), None, RuntimeError("no time")]
+
+
+# ---------------------------------------------------------------------- clocks
+
+
+@pytest.mark.parametrize("bad", BAD_TIMES, ids=repr)
+def test_a_clock_that_fails_leaves_rows_in_all_windows_at_the_last_good_time(
+    numbers: Reference, bad: Any
+) -> None:
+    clock = Clock(1_000.0)
+    monitor = monitor_of(numbers, windows=[rows(100), duration("60s"), rows(5)], clock=clock)
+    monitor.observe(ROW, 0.5)
+    clock.says = bad
+    monitor.observe(np.tile(ROW, (9, 1)), np.full(9, 0.5))
+    snapshot = monitor.snapshot()
+    assert [window.rows for window in snapshot.windows] == [10, 10, 5]
+    assert (snapshot.timestamp_seconds, snapshot.rows_sampled) == (1_000.0, 10)
+    assert (drops(snapshot), errors(snapshot)) == ({}, {"clock": 2})
+    assert_adds_up(snapshot, 10)
+    clock.says = 1_200.0
+    assert [window.rows for window in monitor.snapshot().windows] == [10, 0, 5]
+
+
+@pytest.mark.parametrize("bad", BAD_TIMES, ids=repr)
+def test_a_clock_that_has_never_worked_does_not_stop_scrapes(numbers: Reference, bad: Any) -> None:
+    monitor = monitor_of(numbers, windows=[rows(100), duration("60s")], clock=Clock(bad))
+    monitor.watch(lambda data: 0.5)(ROW)
+    snapshot = monitor.snapshot()
+    assert [window.rows for window in snapshot.windows] == [1, 1]
+    assert np.isfinite(snapshot.timestamp_seconds)
+    assert set(errors(snapshot)) == {"clock"}
+
+
+def test_a_time_that_is_no_time_is_counted_too(numbers: Reference) -> None:
+    monitor = monitor_of(numbers, windows=[rows(100), duration("60s")], clock=Clock(5.0))
+    monitor.snapshot()
+    monitor.observe(ROW, 0.5, now_seconds=float("nan"))
+    snapshot = monitor.snapshot(now_seconds=float("nan"))
+    assert (snapshot.timestamp_seconds, [window.rows for window in snapshot.windows]) == (5.0, [1, 1])
+    assert errors(snapshot) == {"clock": 2}
+
+
+def test_a_row_that_one_window_holds_is_not_a_row_that_was_dropped(numbers: Reference) -> None:
+    class Broken:
+        def push(self, *_: Any) -> None:
+            raise MemoryError
+
+    monitor = monitor_of(numbers)
+    window = monitor._engine._windows[0]
+    for windows in [(Broken(), window), (window, Broken())]:
+        monitor._engine._windows = windows  # type: ignore[assignment]
+        monitor.observe(ROW, 0.5)
+    monitor._engine._windows = (window,)
+    snapshot = monitor.snapshot()
+    assert (snapshot.windows[0].rows, snapshot.rows_sampled) == (2, 2)
+    assert (drops(snapshot), errors(snapshot)) == ({}, {"push": 2})
+    assert sum(monitor._engine._bin_rows) == 2 * 4  # three inputs and an output
+
+
+def test_a_rate_goes_on_after_a_clock_that_was_no_number_once(numbers: Reference) -> None:
+    clock = Clock(100.0)
+    monitor = monitor_of(numbers, sample=sampling.rate(1), clock=clock)
+    predict = monitor.watch(lambda data: 0.5)
+    for clock.says in (100.0, float("nan"), 101.0):
+        predict(ROW)
+    snapshot = monitor.snapshot()
+    assert (snapshot.rows_sampled, snapshot.rows_sampled_out) == (2, 1)

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from driftgauge._archive import damaged, read_archive, write_archive
 from driftgauge._column_tally import ColumnTally, check_type, has_value
-from driftgauge._fit import FitSettings, boolean_feature, categorical_feature, numeric_feature, unnamed_counts
+from driftgauge._fit import (
+    FitOptions,
+    FitSettings,
+    boolean_feature,
+    categorical_feature,
+    numeric_feature,
+    unnamed_counts,
+)
 from driftgauge._tally import CategoryTally, NumberTally
 from driftgauge.cells import FeatureReference, Kind
 from driftgauge.errors import ConfigError, DataError
@@ -55,6 +62,9 @@ class PartialReference:
         Columns of numbers that are names of categories.
     resolution, bins, category_bins, min_category_count : int
         See `Reference.fit`.
+    bounded : bool
+        False keeps all values until the end, so that quantiles are exact however many distinct values there
+        are; for rows that are in memory anyway. What is saved and loaded is bounded again.
 
     Notes
     -----
@@ -87,6 +97,7 @@ class PartialReference:
         bins: int = 10,
         category_bins: int = 20,
         min_category_count: int = 5,
+        bounded: bool = True,
     ) -> None:
         self._settings = FitSettings(
             resolution=resolution,
@@ -106,10 +117,12 @@ class PartialReference:
                 message = f"{parameter} must be text that a metric can have as a label, but {value!r} {fault}"
                 raise ConfigError(message)
         self._columns: dict[str, ColumnTally] = {}
-        self._bounded = True
+        self._bounded = bounded
         self.rows = 0
 
-    def _configuration(self) -> dict[str, Any]:
+    @property
+    def options(self) -> FitOptions:
+        """The settings it was made with; ``PartialReference(**partial.options)`` can be merged with it."""
         settings = self._settings
         return {
             "model": self._model,
@@ -200,7 +213,7 @@ class PartialReference:
         DataError
             *other* has other columns, or a column of another type.
         """
-        mine, theirs = self._configuration(), other._configuration()
+        mine, theirs = dict(self.options), dict(other.options)
         if mine != theirs:
             differing = next(key for key in mine if mine[key] != theirs[key])
             message = (
@@ -298,7 +311,7 @@ class PartialReference:
                 header["arrays"] = sorted(parts)
                 arrays.update({f"{number:05d}_{part}": array for part, array in parts.items()})
             columns.append(header)
-        content = {"configuration": self._configuration(), "rows": self.rows, "columns": columns}
+        content = {"configuration": self.options, "rows": self.rows, "columns": columns}
         write_archive(path, _KIND, content, arrays)
 
     @classmethod

@@ -208,8 +208,8 @@ class Reference:
             bins=bins,
             category_bins=category_bins,
             min_category_count=min_category_count,
+            bounded=False,
         )
-        partial._bounded = False
         return partial.update(data).finish(created_timestamp_seconds=created_timestamp_seconds)
 
     @classmethod
@@ -256,7 +256,7 @@ class Reference:
         merged: PartialReference | None = None
         for partial in partials:
             if merged is None:
-                merged = PartialReference(**partial._configuration())
+                merged = PartialReference(**partial.options)
             merged.merge(partial)
         if merged is None:
             message = "there is nothing to merge; give at least one PartialReference"

@@ -132,6 +132,16 @@ def test_a_batch_of_nan_is_missing_where_the_column_is_no_number() -> None:
     assert [feature.counts.tolist() for feature in reference.features] == [[1, 1, 0, 2]] * 2
 
 
+def test_unbounded_counts_give_what_fit_gives_and_merge_with_the_bounded() -> None:
+    values = np.random.default_rng(5).permutation(70_000).astype(float)
+    halves = [PartialReference(bounded=False).update({"x": half}) for half in np.split(values, 2)]
+    whole = Reference.fit({"x": values})
+    assert Reference.fit({"x": values[:35_000]}).id == halves[0].finish().id
+    assert halves[0].options == PartialReference().options
+    assert PartialReference(**halves[0].options).merge(halves[0]).merge(halves[1]).rows == whole.rows
+    assert halves[0].merge(halves[1]).finish().id == whole.id
+
+
 def test_progress_is_told_by_batch() -> None:
     seen: list[int] = []
     Reference.fit_batches([{"x": [1, 2]}, {"x": [3]}], on_rows=seen.append)

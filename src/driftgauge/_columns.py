@@ -17,7 +17,16 @@ from numpy.typing import NDArray
 from driftgauge.cells import MISSING, Floats
 from driftgauge.errors import DataError
 
-__all__ = ["Categories", "Column", "Columns", "array_column", "encode", "label", "object_column"]
+__all__ = [
+    "Categories",
+    "Column",
+    "Columns",
+    "array_column",
+    "encode",
+    "label",
+    "object_column",
+    "tensor_array",
+]
 
 ColumnType = Literal["numeric", "boolean", "categorical", "date"]
 
@@ -148,6 +157,23 @@ def _is_missing_object(value: object) -> bool:
     if type(value).__name__ in _MISSING_TYPES:
         return True
     return isinstance(value, float | np.floating | Decimal) and value != value
+
+
+def tensor_array(tensor: Any) -> NDArray[Any]:
+    """The NumPy array of a tensor, told by what it can do, so that no framework is imported.
+
+    It may share the tensor's memory.
+    """
+    if hasattr(tensor, "detach"):
+        tensor = tensor.detach()
+    if hasattr(tensor, "cpu"):
+        tensor = tensor.cpu()
+    if hasattr(tensor, "numpy"):
+        try:
+            return np.asarray(tensor.numpy())
+        except TypeError:  # bfloat16 has no NumPy counterpart
+            return np.asarray(tensor.float().numpy())
+    return np.asarray(tensor)
 
 
 def array_column(array: NDArray[Any], *, categorical: bool = False) -> Column:

@@ -8,7 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from driftgauge._columns import Categories, Column, Columns, array_column, label, object_column
+from driftgauge._columns import (
+    Categories,
+    Column,
+    Columns,
+    array_column,
+    label,
+    object_column,
+    tensor_array,
+)
 from driftgauge._frame_series import series_column
 from driftgauge.errors import DataError
 
@@ -116,7 +124,7 @@ def _find_columns(
     if isinstance(data, np.ndarray):
         return _array_columns(data, names)
     if hasattr(data, "detach"):
-        return _array_columns(_from_tensor(data), names)
+        return _array_columns(tensor_array(data), names)
     frame = _as_frame(data, is_wanted)
     if frame is not None:
         return frame
@@ -148,7 +156,7 @@ def _list_columns(data: Sequence[Any], names: Sequence[str] | None) -> list[tupl
         turned = [list(column) for column in zip(*data, strict=True)]
         return _named(turned, names)
     if data and all(hasattr(row, "shape") or hasattr(row, "detach") for row in data):
-        return _array_columns(np.stack([_from_tensor(row) for row in data]), names)
+        return _array_columns(np.stack([tensor_array(row) for row in data]), names)
     if names is not None and len(names) == len(data) != 1:
         return [(str(name), [value]) for name, value in zip(names, data, strict=True)]
     return _named([list(data)], names)
@@ -175,20 +183,6 @@ def _named(columns: list[Any], names: Sequence[str] | None) -> list[tuple[str, A
         message = f"{len(columns)} columns but {len(names)} names: {', '.join(map(repr, names))}"
         raise DataError(message)
     return list(zip(map(str, names), columns, strict=True))
-
-
-def _from_tensor(tensor: Any) -> NDArray[Any]:
-    """A NumPy array from a tensor, told by what it can do, so that no framework is imported."""
-    if hasattr(tensor, "detach"):
-        tensor = tensor.detach()
-    if hasattr(tensor, "cpu"):
-        tensor = tensor.cpu()
-    if hasattr(tensor, "numpy"):
-        try:
-            return np.asarray(tensor.numpy())
-        except TypeError:  # bfloat16 has no NumPy counterpart
-            return np.asarray(tensor.float().numpy())
-    return np.asarray(tensor)
 
 
 def _as_frame(data: Any, is_wanted: Callable[[str], bool] | None = None) -> list[tuple[str, Any]] | None:
@@ -233,7 +227,7 @@ def _convert(name: str, column: Any, categorical: bool) -> Column:
         if hasattr(column, "to_native"):
             return series_column(column, categorical=categorical)
         if hasattr(column, "detach"):
-            return array_column(_flat(_from_tensor(column)), categorical=categorical)
+            return array_column(_flat(tensor_array(column)), categorical=categorical)
         frame = _as_frame(column)
         if frame is not None and len(frame) == 1:
             return series_column(frame[0][1], categorical=categorical)

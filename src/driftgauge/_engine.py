@@ -111,6 +111,15 @@ class Engine:
         self.buffer.log_notes()
         return handled
 
+    def flush_within(self, timeout_seconds: float) -> None:
+        """`flush`, unless the state stays locked for so long; then what waits goes on waiting."""
+        if self._lock.acquire(timeout=timeout_seconds):
+            try:
+                self._drain(None)
+            finally:
+                self._lock.release()
+        self.buffer.log_notes()
+
     def _drain(self, now_seconds: float | None) -> int:
         """Count what is in the buffer now; not what comes meanwhile, or it might never end."""
         ready = self.buffer.ready

@@ -60,6 +60,13 @@ class Entered:
         """Whether a coroutine, from which this is called, is inside a watched call."""
         return any(mark.is_open and mark.buffer is self.buffer for mark in _marks.get())
 
+    def after_fork_in_child(self) -> None:
+        """Forget the threads that are not there any more."""
+        me = threading.get_ident()  # the thread that forks goes on in the child, maybe inside a watched call
+        for thread in list(self.threads):
+            if thread != me:
+                del self.threads[thread]
+
 
 def wrap(function: Callable[..., Any], intake: Intake, entered: Entered) -> Callable[..., Any]:
     """The watched version of *function*, of the same kind."""

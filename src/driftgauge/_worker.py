@@ -63,7 +63,7 @@ class Worker:
             self._thread.start()
         self._bell.put(None)
 
-    def stop(self, timeout_seconds: float = 1.0) -> None:
+    def stop(self, timeout_seconds: float) -> None:
         """Have the thread end, and wait for it at most so long."""
         self._stopped.append(True)
         self._bell.put(None)

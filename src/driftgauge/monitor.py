@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Sequence
 from os import PathLike
@@ -33,6 +32,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 DEFAULT_WINDOWS: Final = (rows(10_000),)
+CLOSE_SECONDS: Final = 1.0
 
 
 class Monitor:
@@ -301,9 +301,11 @@ class Monitor:
         """Count what is waiting and end the background thread. Watched functions go on working.
 
         Rows that come after are counted by the next `flush` or `snapshot`, as far as the buffer has room.
+        So are those that wait when the thread is stuck, in a clock say: it is given a second, and the state
+        that it may have locked another. The end of the process calls this and is not held up longer.
         """
-        self._worker.stop()
-        self.flush()
+        self._worker.stop(CLOSE_SECONDS)
+        self._engine.flush_within(CLOSE_SECONDS)
 
     def __enter__(self) -> Monitor:
         return self
@@ -338,10 +340,7 @@ class Monitor:
 
     def after_fork_in_child(self) -> None:
         """Begin anew, in a child process: nothing counted, an empty buffer, a thread of its own."""
-        me = threading.get_ident()  # the thread that forks goes on in the child, maybe inside a watched call
-        for thread in list(self._entered.threads):
-            if thread != me:
-                del self._entered.threads[thread]
+        self._entered.after_fork_in_child()
         self._buffer.clear()
         for chosen in self._samplers:
             chosen.after_fork()

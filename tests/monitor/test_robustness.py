@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from monitor_cases import assert_adds_up, drops, errors, monitor_of
 
 from driftgauge import sampling
+from driftgauge.monitor import Monitor
 from driftgauge.reference import Reference
 from driftgauge.windows import duration, rows
 
@@ -97,3 +99,28 @@ def test_a_rate_goes_on_after_a_clock_that_was_no_number_once(numbers: Reference
         predict(ROW)
     snapshot = monitor.snapshot()
     assert (snapshot.rows_sampled, snapshot.rows_sampled_out) == (2, 1)
+
+
+# ---------------------------------------------------------------------- the end
+
+
+def test_closing_does_not_wait_for_a_thread_that_is_stuck(
+    numbers: Reference, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("driftgauge.monitor.CLOSE_SECONDS", 0.01)
+    stuck, go_on = threading.Event(), threading.Event()
+
+    def clock() -> float:
+        stuck.set()
+        assert go_on.wait(60)
+        return 1_000.0
+
+    monitor = Monitor(numbers, clock=clock)
+    predict = monitor.watch(lambda data: 0.5)
+    predict(ROW)
+    assert stuck.wait(60)  # the thread has the state locked now
+    predict(ROW)
+    monitor.close()
+    assert monitor._worker.alive  # closed, and the clock has not told the time yet
+    go_on.set()
+    assert_adds_up(monitor.snapshot(), 2)

@@ -15,12 +15,14 @@ __all__ = ["ColumnTally", "check_type", "has_value"]
 class ColumnTally:
     """One column: its type, known with its first value that is not missing, and its tally."""
 
-    __slots__ = ("dtype", "missing", "tally")
+    __slots__ = ("dtype", "missing", "single", "tally")
 
     def __init__(self) -> None:
         self.dtype: str | None = None
         self.missing = 0
         """Rows before the type was known; all of them were missing."""
+        self.single = True
+        """Whether all numbers so far came as float32."""
         self.tally: NumberTally | CategoryTally | None = None
 
     @property
@@ -34,10 +36,12 @@ class ColumnTally:
         self.tally = NumberTally(bounded=bounded) if dtype == "numeric" else CategoryTally()
         self.tally.missing = self.missing
 
-    def update(self, values: Floats | Categories) -> None:
-        """Count the values of one batch."""
+    def update(self, values: Floats | Categories, *, single: bool) -> None:
+        """Count the values of one batch; *single* says that it came as float32."""
         if isinstance(self.tally, NumberTally):
             assert not isinstance(values, Categories)
+            if self.single and not single:
+                self.single = not bool(np.isfinite(values).any())
             self.tally.update(values)
         elif self.tally is not None:
             self.tally.update(values if isinstance(values, Categories) else _boolean_codes(values))

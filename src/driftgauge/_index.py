@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from driftgauge import kernels
 from driftgauge._columns import Categories, Columns, label
-from driftgauge.cells import MISSING, FeatureReference, Floats
+from driftgauge.cells import MISSING, FeatureReference, Floats, round_to_single
 from driftgauge.layout import Layout
 
-__all__ = ["index_columns", "index_matrix"]
+__all__ = ["index_columns", "index_matrix", "index_numbers"]
 
 # Up to here one call for all features: a call costs about as much as 200 values. Beyond, one call a feature,
 # which reads each column where it is instead of from a block that no cache holds.
@@ -40,7 +40,11 @@ def index_columns(columns: Columns, layout: Layout, numbers: Mapping[str, int]) 
         feature = features[number]
         if feature.dtype == "numeric":
             floats = _spelled(values) if isinstance(values, Categories) else values
-            numeric.append((number, _snap(floats, feature.points) if name in columns.single else floats))
+            if feature.single:
+                floats = round_to_single(floats)
+            elif name in columns.single:
+                floats = _snap(floats, feature.points)
+            numeric.append((number, floats))
         else:
             out[number] = _category_cells(values, feature)
     for number in absent:
@@ -59,8 +63,17 @@ def index_matrix(data: Any, layout: Layout) -> NDArray[np.uint16] | None:
     if not matrix or data.shape[1] != len(layout.features) or not layout.numeric.all():
         return None
     out = np.empty(data.shape[::-1], np.uint16)
-    kernels.index_numeric_columns(np.ascontiguousarray(data), layout, layout.numeric_columns, out)
+    index_numbers(data, layout, layout.numeric_columns, out)
     return out
+
+
+def index_numbers(values: Floats, layout: Layout, which: NDArray[np.int32], out: NDArray[np.uint16]) -> None:
+    """Write the cells of float64[rows, m] to ``out[which]``; column ``j`` holds the feature ``which[j]``."""
+    single = [place for place, number in enumerate(which.tolist()) if layout.features[number].single]
+    if single:
+        values = values.copy()
+        values[:, single] = round_to_single(values[:, single])
+    kernels.index_numeric_columns(np.ascontiguousarray(values), layout, which, out)
 
 
 def _index_numeric(numeric: list[tuple[int, Floats]], layout: Layout, out: NDArray[np.uint16]) -> None:

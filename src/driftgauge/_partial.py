@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from driftgauge._archive import damaged, read_archive, write_archive
@@ -178,7 +179,7 @@ class PartialReference:
             if column.tally is None:
                 column.missing += columns.rows
             elif has_value(values, column.dtype):
-                column.update(values)
+                column.update(values, single=name in columns.single)
             else:
                 column.tally.missing += columns.rows
         self.rows += columns.rows
@@ -245,6 +246,7 @@ class PartialReference:
                     target.tally.missing += column.missing
             elif isinstance(target.tally, NumberTally):
                 target.tally.merge(cast("NumberTally", column.tally))
+                target.single = target.single and column.single
             elif target.tally is not None:
                 target.tally.merge(cast("CategoryTally", column.tally))
         self.rows += other.rows
@@ -291,7 +293,7 @@ class PartialReference:
             message = f"column {name!r} has no value at all in {self.rows:,} rows; name it in exclude="
             raise DataError(message)
         if isinstance(column.tally, NumberTally):
-            return numeric_feature(name, kind, column.tally, self._settings)
+            return replace(numeric_feature(name, kind, column.tally, self._settings), single=column.single)
         if column.dtype == "boolean":
             return boolean_feature(name, kind, column.tally)
         return categorical_feature(name, kind, column.tally, self._settings)
@@ -304,6 +306,7 @@ class PartialReference:
                 "name": name,
                 "dtype": column.dtype,
                 "missing": column.missing,
+                "single": column.single,
                 "tally": None,
             }
             if column.tally is not None:
@@ -324,6 +327,7 @@ class PartialReference:
             for number, saved in enumerate(header["columns"]):
                 column = ColumnTally()
                 column.dtype, column.missing = saved["dtype"], int(saved["missing"])
+                column.single = bool(saved["single"])
                 if saved["tally"] is not None:
                     kind = NumberTally if column.dtype == "numeric" else CategoryTally
                     parts = {part: arrays[f"{number:05d}_{part}"] for part in saved["arrays"]}

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from driftgauge.cells import MAX_EXACT_POINTS, FeatureReference
+from driftgauge.cells import MAX_EXACT_POINTS, FeatureReference, round_to_single
 
 __all__ = ["pack_features", "unpack_features"]
 
@@ -27,6 +27,7 @@ def pack_features(
             "bin_labels": list(feature.bin_labels),
             "exact": bool(feature.exact),
             "ks_error_bound": float(feature.ks_error_bound),
+            **({"single": True} if feature.single else {}),
         }
         for feature in features
     ]
@@ -62,6 +63,7 @@ def unpack_features(
                 bin_labels=tuple(map(str, entry["bin_labels"])),
                 exact=bool(entry["exact"]),
                 ks_error_bound=float(entry["ks_error_bound"]),
+                single=bool(entry.get("single", False)),
             )
         )
         _check(features[-1])
@@ -94,6 +96,7 @@ def _check(feature: FeatureReference) -> None:
         and starts[-1] == feature.cells
         and bool((np.diff(starts) > 0).all())
         and 0.0 <= feature.ks_error_bound <= 1.0
+        and (not feature.single or (numeric and bool((round_to_single(points) == points).all())))
     )
     if not sound:
         message = f"the parts of feature {feature.name!r} do not fit each other"

@@ -38,7 +38,7 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["MISSING", "Counts", "FeatureReference", "Floats", "is_missing"]
+__all__ = ["MISSING", "Counts", "FeatureReference", "Floats", "is_missing", "round_to_single"]
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.uint32]
@@ -57,6 +57,16 @@ def is_missing(values: Floats) -> NDArray[np.bool_]:
     """True where a float64 holds our missing marker; False for any other NaN. Same shape as *values*."""
     found: NDArray[np.bool_] = values.view(np.uint64) == MISSING_BITS
     return found
+
+
+def round_to_single(values: Floats) -> Floats:
+    """*values* rounded to float32, as a float64 array of the same shape.
+
+    What float32 cannot hold stays what it is: NaN with its payload, infinity, and numbers beyond its range.
+    """
+    with np.errstate(over="ignore"):
+        rounded = values.astype(np.float32).astype(np.float64)
+    return np.where(np.isfinite(rounded), rounded, values)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -84,6 +94,9 @@ class FeatureReference:
         True when every distinct reference value is a point, so that KS has no discretisation error.
     ks_error_bound : float
         At most how far KS on these cells can be from KS on the raw rows; 0 when `exact`.
+    single : bool
+        Numeric: every reference value came as float32, so live values are rounded to it before they are
+        looked up. A float32 0.1 is not the float64 0.1, which would lie in the next cell.
     """
 
     name: str
@@ -96,6 +109,7 @@ class FeatureReference:
     bin_labels: tuple[str, ...]
     exact: bool
     ks_error_bound: float
+    single: bool = False
 
     @property
     def cells(self) -> int:

@@ -328,7 +328,8 @@ class Reference:
         takes 0, 1 and the words.
 
         A column that comes as float32 or float16 is compared in that precision: 0.1 in it is the reference's
-        0.1. Where several points are one float32, the value counts as the least of them.
+        0.1. Where several points are one float32, the value counts as the least of them. A feature that was
+        fitted on float32 is compared in it whatever comes, so that a float64 0.1 is the reference's 0.1 too.
         """
         cells = index_matrix(data, self.layout)
         return index_columns(self.columns(data), self.layout, self._numbers) if cells is None else cells

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from driftgauge import kernels
 from driftgauge.cells import MISSING, FeatureReference
 from driftgauge.frames import to_columns
-from driftgauge.reference import Reference
+from driftgauge.reference import PartialReference, Reference
 
 
 @pytest.fixture(scope="module")
@@ -234,6 +234,45 @@ def test_float32_values_are_compared_as_float32(reference: Reference) -> None:
     assert cells(reference, "score", pl.Series(values)) == expected
     # the same numbers widened first lie beside the points
     assert cells(reference, "score", values.astype(np.float64))[0] == 3
+
+
+def test_float64_values_are_rounded_where_the_reference_came_as_float32(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    values = rng.normal(size=(5_000, 2)).round(1)
+    Reference.fit(values.astype(np.float32), names=["a", "b"]).save(tmp_path / "file")
+    fitted = Reference.load(tmp_path / "file")
+    assert [feature.single for feature in fitted.features] == [True, True]
+    columns = {"a": values[:, 0], "b": values[:, 1]}
+    own = np.concatenate([feature.counts for feature in fitted.features])
+    for data in (values, values.astype(np.float32), values.tolist(), columns, pl.DataFrame(columns)):
+        np.testing.assert_array_equal(fitted.count(data), own)
+
+
+def test_rounding_to_float32_leaves_alone_what_it_cannot_hold() -> None:
+    fitted = Reference.fit({"x": np.array([0.1, 0.5], np.float32)})
+    values = [-np.inf, -1e300, 0.1, 0.3, 0.5, 1e300, np.inf, np.nan, MISSING]
+    assert cells(fitted, "x", np.array(values)) == [0, 1, 2, 3, 4, 5, 6, 7, 8]
+    assert fitted.index(np.array([values]).T)[0].tolist() == [0, 1, 2, 3, 4, 5, 6, 7, 8]
+    assert cells(fitted, "x", ["0.1", None]) == [2, 8]
+
+
+def test_one_float64_value_makes_the_whole_column_float64(tmp_path: Path) -> None:
+    single = {"x": np.array([0.1, 0.5], np.float32)}
+    for other, expected in (
+        (np.array([0.1]), False),
+        (np.array([0.5], np.float32), True),
+        (np.array([np.nan]), True),
+    ):
+        PartialReference().update(single).save(tmp_path / "part")
+        parts = [PartialReference.load(tmp_path / "part"), PartialReference().update({"x": other})]
+        whole = PartialReference().update(single).update({"x": other}).finish()
+        assert [whole.features[0].single, Reference.merge(parts).features[0].single] == [expected] * 2
+        assert Reference.merge(parts).id == Reference.merge(parts[::-1]).id == whole.id
+
+
+def test_the_id_sees_the_precision() -> None:
+    values = np.array([0.1, 0.5], np.float32)
+    assert Reference.fit({"x": values}).id != Reference.fit({"x": values.astype(float)}).id
 
 
 def test_integers_beyond_float64_are_live_data_like_any_other(reference: Reference) -> None:

@@ -325,6 +325,7 @@ def _signed_reference(**changes: Any) -> Any:
         {"feature": {"bin_labels": ["all"]}},
         {"feature": {"ks_error_bound": 2.0}},
         {"feature": {"name": "plan"}},
+        {"feature": {"single": True}},
         {"features": []},
         {"features": {}},
         {"id": "0" * 64},

@@ -125,7 +125,8 @@ def _plain(function: Callable[..., Any], intake: Intake, entered: Entered) -> Ca
                 if (
                     type(data) is array
                     and ((shape := data.shape) == shape_1d or shape == shape_2d)
-                    and ((kind := data.dtype) is float64 or kind is float32)
+                    # `==` for arrays that were pickled: their dtype is equal and another object.
+                    and ((kind := data.dtype) is float64 or kind is float32 or kind in (float64, float32))
                 ):
                     if one is not None and not one():
                         sampled_out()

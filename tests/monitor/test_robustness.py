@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
+import pickle
 import threading
 from typing import Any
 
 import numpy as np
 import pytest
-from monitor_cases import assert_adds_up, drops, errors, monitor_of
+from monitor_cases import NAMES, assert_adds_up, drops, errors, monitor_of, window_counts
 
 from driftgauge import sampling
 from driftgauge.monitor import Monitor
@@ -99,6 +100,23 @@ def test_a_rate_goes_on_after_a_clock_that_was_no_number_once(numbers: Reference
         predict(ROW)
     snapshot = monitor.snapshot()
     assert (snapshot.rows_sampled, snapshot.rows_sampled_out) == (2, 1)
+
+
+# ---------------------------------------------------------------------- arrays
+
+
+@pytest.mark.parametrize("kind", ["<f8", "<f4", ">f8"])
+def test_an_array_that_was_pickled_is_taken_like_any_other(numbers: Reference, kind: str) -> None:
+    monitor = monitor_of(numbers)
+    predict = monitor.watch(lambda data: 0.5)
+    row = pickle.loads(pickle.dumps(ROW.astype(kind)))
+    assert row.dtype is not np.dtype(kind)
+    predict(row)
+    short = isinstance(monitor._buffer.ready[0], tuple)  # the form that is handled in place
+    assert short == (row.dtype.isnative)
+    np.testing.assert_array_equal(
+        window_counts(monitor), numbers.count({**dict(zip(NAMES, row, strict=True)), "score": 0.5})
+    )
 
 
 # ---------------------------------------------------------------------- the end

@@ -52,8 +52,9 @@ class Entered:
 
     def __init__(self, buffer: Buffer) -> None:
         self.buffer = buffer
-        # Names of watched coroutine functions: without any, no coroutine is inside a call, and nobody asks.
-        self.asynchronous: list[str] = []
+        # A flag: empty until a coroutine function is watched; till then no coroutine is inside a call, and
+        # nobody asks. A list, for the closures that look at it.
+        self.asynchronous: list[bool] = []
         self.threads: dict[int, bool] = {}
 
     def in_coroutine(self) -> bool:
@@ -72,7 +73,7 @@ def wrap(function: Callable[..., Any], intake: Intake, entered: Entered) -> Call
     """The watched version of *function*, of the same kind."""
     kinds = (function, type(function).__call__)  # an instance is of the kind of its class's call
     if any(map(inspect.isasyncgenfunction, kinds)) or any(map(inspect.iscoroutinefunction, kinds)):
-        entered.asynchronous.append(getattr(function, "__name__", "?"))
+        entered.asynchronous[:] = [True]
     if any(map(inspect.isasyncgenfunction, kinds)):
         watched: Callable[..., Any] = _async_generator(function, intake, entered)
     elif any(map(inspect.isgeneratorfunction, kinds)):

@@ -8,6 +8,7 @@ from os import PathLike
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, ParamSpec, TypeVar, overload
+from weakref import WeakSet
 
 import numpy as np
 
@@ -113,7 +114,7 @@ class Monitor:
         self._tick_seconds = tick_seconds
         self._clock = clock
         self._rng = rng
-        self._samplers: list[Sampler] = []
+        self._samplers: WeakSet[Sampler] = WeakSet()
         self._buffer = Buffer(buffer_rows)
         self._entered = Entered(self._buffer)
         self._engine = Engine(reference, self._specs, self._buffer, clock)
@@ -325,7 +326,7 @@ class Monitor:
     ) -> Intake:
         chosen = sampler(self._sample if sample is None else sample, rng=self._rng, clock=self._clock)
         if chosen is not None:
-            self._samplers.append(chosen)
+            self._samplers.add(chosen)
         features = [self.reference.feature(name) for name in self.reference.inputs]
         return Intake(
             self._buffer,
@@ -342,7 +343,7 @@ class Monitor:
         """Begin anew, in a child process: nothing counted, an empty buffer, a thread of its own."""
         self._entered.after_fork_in_child()
         self._buffer.clear()
-        for chosen in self._samplers:
+        for chosen in list(self._samplers):
             chosen.after_fork()
         self._engine.start()
         self._start_worker()

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import gc
 import pickle
 import threading
 from typing import Any
@@ -117,6 +118,27 @@ def test_an_array_that_was_pickled_is_taken_like_any_other(numbers: Reference, k
     np.testing.assert_array_equal(
         window_counts(monitor), numbers.count({**dict(zip(NAMES, row, strict=True)), "score": 0.5})
     )
+
+
+# ---------------------------------------------------------------------- watched again and again
+
+
+def test_functions_that_are_watched_and_let_go_leave_nothing_behind(numbers: Reference) -> None:
+    monitor = monitor_of(numbers, sample=0.5)
+
+    async def predict(_: Any) -> float:
+        return 0.5
+
+    kept = monitor.watch(lambda data: 0.5)
+    for _ in range(50):
+        monitor.watch(predict)
+    gc.collect()
+    assert monitor._entered.asynchronous == [True]
+    assert len(monitor._samplers) == 2  # of `observe` and of the function that is still there
+    before = [chosen._rng for chosen in monitor._samplers]  # type: ignore[attr-defined]
+    monitor.after_fork_in_child()
+    assert all(chosen._rng not in before for chosen in monitor._samplers)  # type: ignore[attr-defined]
+    assert kept(ROW) == 0.5
 
 
 # ---------------------------------------------------------------------- the end

@@ -70,7 +70,9 @@ def index_matrix(data: Any, layout: Layout) -> NDArray[np.uint16] | None:
 def index_numbers(values: Floats, layout: Layout, which: NDArray[np.int32], out: NDArray[np.uint16]) -> None:
     """Write the cells of float64[rows, m] to ``out[which]``; column ``j`` holds the feature ``which[j]``."""
     single = [place for place, number in enumerate(which.tolist()) if layout.features[number].single]
-    if single:
+    if len(single) == which.size:
+        values = round_to_single(values)
+    elif single:
         values = values.copy()
         values[:, single] = round_to_single(values[:, single])
     kernels.index_numeric_columns(np.ascontiguousarray(values), layout, which, out)

@@ -66,7 +66,8 @@ def round_to_single(values: Floats) -> Floats:
     """
     with np.errstate(over="ignore"):
         rounded = values.astype(np.float32).astype(np.float64)
-    return np.where(np.isfinite(rounded), rounded, values)
+    np.copyto(rounded, values, where=~np.isfinite(rounded))
+    return rounded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

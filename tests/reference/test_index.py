@@ -270,6 +270,16 @@ def test_one_float64_value_makes_the_whole_column_float64(tmp_path: Path) -> Non
         assert Reference.merge(parts).id == Reference.merge(parts[::-1]).id == whole.id
 
 
+def test_a_matrix_is_rounded_only_in_the_columns_that_were_fitted_on_float32() -> None:
+    values = np.array([[0.1, 0.1], [0.2, 0.2]])
+    fitted = Reference.fit({"a": values[:, 0].astype(np.float32), "b": values[:, 1]})
+    assert [feature.single for feature in fitted.features] == [True, False]
+    live = values + 1e-9
+    kept = live.copy()
+    assert fitted.index(live).tolist() == [[2, 4], [3, 5]]
+    np.testing.assert_array_equal(live, kept)
+
+
 def test_the_id_sees_the_precision() -> None:
     values = np.array([0.1, 0.5], np.float32)
     assert Reference.fit({"x": values}).id != Reference.fit({"x": values.astype(float)}).id

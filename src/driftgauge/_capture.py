@@ -49,6 +49,7 @@ __all__ = [
     "freeze",
     "freeze_frame",
     "is_atom",
+    "is_one_dtype",
     "kind_of",
     "looks_like_data",
     "open_series",
@@ -270,6 +271,14 @@ def _freeze_row(row: Any) -> Any:
     return list(row) if kind == "sequence" else row
 
 
+def is_one_dtype(frame: Any, values: NDArray[Any]) -> bool:
+    """Whether *values*, the ``to_numpy()`` of a pandas frame, are in the dtype of every column.
+
+    A read-only array is a view (pandas 3), which only columns of one dtype have: `dtypes` takes 15 µs.
+    """
+    return not values.flags.writeable or len(set(frame.dtypes)) == 1
+
+
 def freeze_frame(frame: Any, chosen: Chosen, *, numeric: bool = False) -> Any:
     """`freeze` of a frame or a series of one."""
     cls = type(frame)
@@ -277,10 +286,10 @@ def freeze_frame(frame: Any, chosen: Chosen, *, numeric: bool = False) -> Any:
         if chosen is not None:
             return frame.iloc[chosen]
         if numeric and len(frame) == 1:
-            # One row of one dtype: 1.3 µs, where copy() takes 9.9 (pandas 3.1). Of numbers of several dtypes
-            # `to_numpy` makes one.
+            # One row of one dtype: 1.3 µs, where copy() takes 9.9 (pandas 3.1). Of several dtypes `to_numpy`
+            # makes one, and a float32 that became a float64 is another number.
             values = frame.to_numpy()
-            if values.dtype.kind in "fiu":
+            if values.dtype.kind in "fiu" and is_one_dtype(frame, values):
                 return Named(values.tobytes(), values.dtype, frame.columns)
         return frame.copy()
     if chosen is not None:

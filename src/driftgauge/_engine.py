@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from os import PathLike
 from typing import Any, Final
 
 import numpy as np
@@ -227,19 +228,78 @@ class Engine:
 
 
 def check_settings(
-    windows: Sequence[WindowSpec], min_rows: int, buffer_rows: int, tick_seconds: float
-) -> None:
-    """Refuse settings of a monitor that are out of their range, with `ConfigError`."""
-    names = [spec.name for spec in windows]
+    reference: object,
+    windows: object,
+    min_rows: object,
+    buffer_rows: object,
+    tick_seconds: object,
+    clock: object,
+    rng: object,
+) -> tuple[WindowSpec, ...]:
+    """The windows of a monitor; settings of a wrong type or out of their range raise `ConfigError`."""
+    if not isinstance(reference, Reference):
+        hint = "Reference.fit(training_data)"
+        if isinstance(reference, (str, PathLike)):
+            hint = f"Reference.load({str(reference)!r})"
+        message = f"reference must be a Reference, got {_shown(reference)}; use driftgauge.{hint}"
+        raise ConfigError(message)
+    specs = _specs(windows)
+    for name, value in (("min_rows", min_rows), ("buffer_rows", buffer_rows)):
+        whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+        if not whole or value < 1:  # type: ignore[operator]
+            message = f"{name} must be a whole number and at least 1, got {_shown(value)}"
+            raise ConfigError(message)
+    real = isinstance(tick_seconds, (int, float, np.number)) and not isinstance(tick_seconds, bool)
+    if not real or not 0.001 <= tick_seconds <= 10:  # type: ignore[operator]
+        message = f"tick_seconds must be a number from 0.001 to 10, got {_shown(tick_seconds)}"
+        raise ConfigError(message)
+    if not callable(clock):
+        message = (
+            "clock must be a function without arguments that returns seconds since the epoch, such as "
+            f"time.time, got {_shown(clock)}"
+        )
+        raise ConfigError(message)
+    if rng is not None and not isinstance(rng, np.random.Generator):
+        hint = f"{int(rng)}" if isinstance(rng, (int, np.integer)) else "7"
+        message = (
+            f"rng must be a numpy.random.Generator or None, got {_shown(rng)}; "
+            f"use numpy.random.default_rng({hint})"
+        )
+        raise ConfigError(message)
+    return specs
+
+
+def _specs(windows: object) -> tuple[WindowSpec, ...]:
+    """*windows* as a tuple of specifications, each of its own name."""
+    if isinstance(windows, WindowSpec):
+        message = f"windows must be a list of windows, got one by itself; use windows=[{windows!r}]"
+        raise ConfigError(message)
+    if isinstance(windows, (str, bytes)) or not isinstance(windows, Iterable):
+        message = f"windows must be a list, got {_shown(windows)}; {_hint(windows)}"
+        raise ConfigError(message)
+    specs = tuple(windows)
+    for spec in specs:
+        if not isinstance(spec, WindowSpec):
+            message = f"windows holds {_shown(spec)}, which is no window; {_hint(spec)}"
+            raise ConfigError(message)
+    names = [spec.name for spec in specs]
     if not names or len(set(names)) < len(names):
         message = f"windows must be at least one and of different names, got {names!r}"
         raise ConfigError(message)
-    if min_rows < 1:
-        message = f"min_rows must be at least 1, got {min_rows!r}"
-        raise ConfigError(message)
-    if buffer_rows < 1:
-        message = f"buffer_rows must be at least 1, got {buffer_rows!r}"
-        raise ConfigError(message)
-    if not 0.001 <= tick_seconds <= 10:
-        message = f"tick_seconds must be from 0.001 to 10, got {tick_seconds!r}"
-        raise ConfigError(message)
+    return specs
+
+
+def _hint(window: object) -> str:
+    """What to write for something that is no window."""
+    made = "rows(10_000)"
+    if isinstance(window, str):
+        made = f"duration({window!r})"
+    elif isinstance(window, int) and not isinstance(window, bool):
+        made = f"rows({window})"
+    return f"use windows=[driftgauge.{made}]"
+
+
+def _shown(value: object) -> str:
+    """A value in a message, shortened: it may be a table."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"a {type(value).__name__}"

@@ -63,7 +63,7 @@ class Monitor:
     Raises
     ------
     ConfigError
-        When a parameter is out of its range.
+        When a parameter is of a wrong type or out of its range.
 
     Examples
     --------
@@ -106,9 +106,9 @@ class Monitor:
         clock: Callable[[], float] = time.time,
         rng: np.random.Generator | None = None,
     ) -> None:
-        check_settings(windows, min_rows, buffer_rows, tick_seconds)
+        settings = (min_rows, buffer_rows, tick_seconds, clock, rng)
+        self._specs = check_settings(reference, windows, *settings)
         self.reference = reference
-        self._specs = tuple(windows)
         self._sample = sample
         self._min_rows = min_rows
         self._tick_seconds = tick_seconds

@@ -66,14 +66,18 @@ def rate(rows_per_second: float, *, burst_rows: float | None = None) -> Rate:
     rows that come together resemble each other. Two threads that decide at the same instant may take
     one row more between them: a lock would cost every call to save it.
     """
-    if not 0 < rows_per_second < float("inf"):
-        message = f"rows_per_second must be over 0 and finite, got {rows_per_second!r}"
+    if not _is_real(rows_per_second) or not 0 < rows_per_second < math.inf:
+        message = f"rows_per_second must be a number over 0 and finite, got {rows_per_second!r}"
         raise ConfigError(message)
-    burst = max(1.0, float(rows_per_second)) if burst_rows is None else float(burst_rows)
-    if not 1 <= burst < float("inf"):
-        message = f"burst_rows must be at least 1 and finite, got {burst_rows!r}"
+    burst = max(1.0, float(rows_per_second)) if burst_rows is None else burst_rows
+    if not _is_real(burst) or not 1 <= burst < math.inf:
+        message = f"burst_rows must be a number, at least 1 and finite, got {burst_rows!r}"
         raise ConfigError(message)
-    return Rate(float(rows_per_second), burst)
+    return Rate(float(rows_per_second), float(burst))
+
+
+def _is_real(value: object) -> bool:
+    return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
 
 
 class Sampler(Protocol):
@@ -99,8 +103,8 @@ def sampler(sample: object, *, rng: np.random.Generator | None, clock: Callable[
     """
     if isinstance(sample, Rate):
         return _Bucket(sample, rng, clock)
-    if isinstance(sample, (int, float, np.floating)) and not isinstance(sample, bool) and 0 <= sample <= 1:
-        return None if sample == 1 else _Bernoulli(float(sample), rng)
+    if _is_real(sample) and 0 <= sample <= 1:  # type: ignore[operator]
+        return None if sample == 1 else _Bernoulli(float(sample), rng)  # type: ignore[arg-type]
     message = f"sample must be a probability from 0 to 1 or driftgauge.rate(rows_per_second), got {sample!r}"
     raise ConfigError(message)
 

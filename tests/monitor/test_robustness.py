@@ -7,6 +7,7 @@ from __future__ import annotations
 import gc
 import pickle
 import threading
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import pytest
 from monitor_cases import NAMES, assert_adds_up, drops, errors, monitor_of, window_counts
 
 from driftgauge import sampling
+from driftgauge.errors import ConfigError
 from driftgauge.monitor import Monitor
 from driftgauge.reference import Reference
 from driftgauge.windows import duration, rows
@@ -101,6 +103,57 @@ def test_a_rate_goes_on_after_a_clock_that_was_no_number_once(numbers: Reference
         predict(ROW)
     snapshot = monitor.snapshot()
     assert (snapshot.rows_sampled, snapshot.rows_sampled_out) == (2, 1)
+
+
+# ---------------------------------------------------------------------- settings
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"windows": rows(10)}, ["windows", "use windows=[rows(10)]"]),
+        ({"windows": ["1h"]}, ["windows", "'1h'", "use windows=[driftgauge.duration('1h')]"]),
+        ({"windows": "1h"}, ["windows", "'1h'", "use windows=[driftgauge.duration('1h')]"]),
+        ({"windows": [100]}, ["windows", "100", "use windows=[driftgauge.rows(100)]"]),
+        ({"windows": None}, ["windows", "None", "use windows=[driftgauge.rows(10_000)]"]),
+        ({"min_rows": None}, ["min_rows", "whole number", "None"]),
+        ({"buffer_rows": 2.5}, ["buffer_rows", "whole number", "2.5"]),
+        ({"buffer_rows": True}, ["buffer_rows", "whole number", "True"]),
+        ({"tick_seconds": "x"}, ["tick_seconds", "'x'"]),
+        ({"clock": None}, ["clock", "time.time", "None"]),
+        ({"rng": 3}, ["rng", "got 3", "use numpy.random.default_rng(3)"]),
+        ({"sample": "x"}, ["sample", "driftgauge.rate", "'x'"]),
+        ({"sample": None}, ["sample", "driftgauge.rate", "None"]),
+    ],
+)
+def test_settings_of_a_wrong_type_are_refused_with_what_would_do(
+    numbers: Reference, settings: dict[str, Any], words: list[str]
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        Monitor(numbers, **settings)
+    assert all(word in str(caught.value) for word in words), caught.value
+
+
+@pytest.mark.parametrize(
+    ("given", "hint"),
+    [
+        ("churn.reference", "driftgauge.Reference.load('churn.reference')"),
+        (Path("churn.reference"), "driftgauge.Reference.load('churn.reference')"),
+        (None, "driftgauge.Reference.fit("),
+        ({"age": list(range(100))}, "driftgauge.Reference.fit("),
+    ],
+)
+def test_what_is_no_reference_is_refused_with_the_call_that_makes_one(given: Any, hint: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        Monitor(given)
+    assert hint in str(caught.value)
+    assert len(str(caught.value)) < 150
+
+
+@pytest.mark.parametrize("settings", [{"rows_per_second": "x"}, {"rows_per_second": 1, "burst_rows": "x"}])
+def test_a_rate_that_is_no_number_is_refused(settings: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=r"must be a number.*'x'"):
+        sampling.rate(**settings)
 
 
 # ---------------------------------------------------------------------- arrays

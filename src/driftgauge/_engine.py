@@ -15,14 +15,17 @@ from numpy.typing import NDArray
 
 from driftgauge import kernels
 from driftgauge._buffer import Buffer
+from driftgauge._capture import Call
 from driftgauge._evaluate import Counters
-from driftgauge._rows import Block, Indexer
+from driftgauge._intake import Row
+from driftgauge._outputs import NOT_RECORDED
+from driftgauge._rows import Block, Entry, Indexer
 from driftgauge.cells import Counts
 from driftgauge.errors import ConfigError
 from driftgauge.reference import Reference
 from driftgauge.windows import Window, WindowSpec, WindowState
 
-__all__ = ["Engine", "View", "check_settings"]
+__all__ = ["Engine", "View", "check_settings", "unanswered"]
 
 # Compiling takes seconds of CPU that compete with the host for the interpreter. A process that sees few rows
 # never does it; `Monitor.warm_up` does it at once.
@@ -225,6 +228,14 @@ class Engine:
             self._bin_rows[:] = 0
             self._rows_sampled = 0
             self.buffer.clear_counts()
+
+
+def unanswered(begun: Call | Row) -> Entry:
+    """An entry of the buffer for rows without outputs."""
+    if isinstance(begun, tuple):
+        return (*begun, NOT_RECORDED)
+    begun.result = NOT_RECORDED
+    return begun
 
 
 def check_settings(

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Sequence
 from os import PathLike
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Final, ParamSpec, TypeVar, overload
 from weakref import WeakSet
 
@@ -15,7 +14,7 @@ import numpy as np
 from driftgauge import kernels
 from driftgauge._arguments import Selector
 from driftgauge._buffer import Buffer
-from driftgauge._engine import Engine, check_settings
+from driftgauge._engine import Engine, check_settings, unanswered
 from driftgauge._evaluate import DEFAULT_MIN_ROWS, evaluate
 from driftgauge._intake import Intake
 from driftgauge._life import look_after
@@ -204,9 +203,7 @@ class Monitor:
             inner = self._watched(function.__func__, sample=sample, inputs=inputs, outputs=outputs)
             return type(function)(inner)
         if not callable(function):
-            message = (
-                f"only what can be called can be watched, got {function!r}; use observe() for rows at hand"
-            )
+            message = f"only what can be called is watched, got {function!r}; use observe() for rows at hand"
             raise ConfigError(message)
         intake = self._intake(function, sample=sample, inputs=inputs, outputs=outputs)
         watched = wrap(function, intake, self._entered)
@@ -221,8 +218,7 @@ class Monitor:
         inputs
             Anything that a watched function may be given.
         outputs
-            Anything that it may return for these rows. None counts as missing where the reference has
-            outputs.
+            Anything that it may return for these rows. None: not recorded, the outputs count as missing.
         now_seconds : float, optional
             When they arrived, seconds since the epoch; default the monitor's clock.
 
@@ -231,7 +227,10 @@ class Monitor:
         Rows are sampled like watched ones. What cannot be read is counted as dropped and not raised.
         """
         begun = self._direct.take(inputs) if self.reference.inputs else self._direct.begin((), {})
-        entry = None if begun is None else self._direct.complete(begun, outputs)
+        if begun is None or outputs is not None or not self.reference.inputs:
+            entry = None if begun is None else self._direct.complete(begun, outputs)
+        else:
+            entry = unanswered(begun)
         self._engine.flush(now_seconds, [] if entry is None else [entry])
 
     def flush(self, now_seconds: float | None = None) -> None:
@@ -311,9 +310,7 @@ class Monitor:
     def __enter__(self) -> Monitor:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _intake(

@@ -5,12 +5,14 @@
 from __future__ import annotations
 
 import gc
+import logging
 import pickle
 import threading
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from monitor_cases import NAMES, assert_adds_up, drops, errors, monitor_of, window_counts
 
@@ -103,6 +105,30 @@ def test_a_rate_goes_on_after_a_clock_that_was_no_number_once(numbers: Reference
         predict(ROW)
     snapshot = monitor.snapshot()
     assert (snapshot.rows_sampled, snapshot.rows_sampled_out) == (2, 1)
+
+
+# ---------------------------------------------------------------------- rows without outputs
+
+
+@pytest.mark.parametrize("count", [1, 4])
+@pytest.mark.parametrize("form", ["array", "dict", "frame"])
+def test_rows_observed_without_outputs_are_no_error(
+    numbers: Reference, mixed: Reference, form: str, count: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    for reference in (numbers, mixed):
+        columns: dict[str, Any] = {name: [1.0] * count for name in reference.inputs}
+        data: Any = columns
+        if form == "array":
+            data = np.ones((count, 3))
+        elif form == "frame":
+            data = pd.DataFrame(columns)
+        monitor = monitor_of(reference)
+        with caplog.at_level(logging.WARNING, "driftgauge"):
+            monitor.observe(data)
+            snapshot = monitor.snapshot()
+        assert (drops(snapshot), errors(snapshot), caplog.records) == ({}, {}, [])
+        assert_adds_up(snapshot, count)
+        np.testing.assert_array_equal(window_counts(monitor), reference.count(columns))
 
 
 # ---------------------------------------------------------------------- settings

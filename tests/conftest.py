@@ -11,9 +11,14 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from services import Prometheus, free_port, running, unavailable, until
+from hypothesis import settings
+from services import ON_CI, Prometheus, free_port, running, unavailable, until
 
 ROOT = Path(__file__).resolve().parents[1]
+
+# No test is timed: machines are noisy. On CI the same examples every time, so that a failure is the change's.
+settings.register_profile("driftgauge", deadline=None, derandomize=ON_CI, print_blob=True)
+settings.load_profile("driftgauge")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

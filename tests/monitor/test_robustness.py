@@ -220,6 +220,28 @@ def test_functions_that_are_watched_and_let_go_leave_nothing_behind(numbers: Ref
     assert kept(ROW) == 0.5
 
 
+# ---------------------------------------------------------------------- the beginning
+
+
+def test_warming_up_starts_the_thread_that_the_first_row_would(
+    numbers: Reference, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled: list[bool] = []
+    monkeypatch.setattr("driftgauge.kernels.warm_up", lambda: compiled.append(True))
+    with Monitor(numbers) as monitor:
+        assert not monitor._worker.alive
+        monitor.warm_up()
+        thread = monitor._worker._thread
+        assert monitor._worker.alive
+        monitor.watch(lambda data: 0.5)(ROW)
+        monitor.warm_up()
+        assert monitor._worker._thread is thread
+        assert_adds_up(monitor.snapshot(), 1)
+    monitor.warm_up()
+    assert not monitor._worker.alive  # closed is closed
+    assert compiled == [True] * 3
+
+
 # ---------------------------------------------------------------------- the end
 
 

@@ -49,7 +49,7 @@ class Monitor:
         Windows with fewer rows have no statistics. At least 1; default 100, see `evaluate`.
     buffer_rows : int
         One-row calls that may wait for the background thread; 16 times as many rows may wait in batches.
-        Default 1,024: 8 KiB a feature, and 51,000 calls a second at a tick of 20 ms.
+        Default 1,024: 8 KiB a feature, and at most 51,000 calls a second at a tick of 20 ms, by arithmetic.
     tick_seconds : float
         How often the background thread empties the buffer while there is traffic. In [0.001, 10]; default
         0.02.
@@ -191,7 +191,8 @@ class Monitor:
         -----
         A frame or dict is read by name, anything else by position. An input that a frame does not have counts
         as missing; columns that the reference does not have are passed over. Of calls of the same monitor
-        inside each other the outermost counts. A call that raises is a drop, ``predict_error``.
+        inside each other, in one thread or coroutine, the outermost counts; calls that it has made by other
+        threads, those of a pool say, count besides. A call that raises is a drop, ``predict_error``.
         """
         if function is None:
             return lambda given: self._watched(given, sample=sample, inputs=inputs, outputs=outputs)

@@ -8,6 +8,7 @@ import gc
 import logging
 import pickle
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -218,6 +219,20 @@ def test_functions_that_are_watched_and_let_go_leave_nothing_behind(numbers: Ref
     monitor.after_fork_in_child()
     assert all(chosen._rng not in before for chosen in monitor._samplers)  # type: ignore[attr-defined]
     assert kept(ROW) == 0.5
+
+
+def test_calls_that_a_watched_call_makes_in_a_pool_count_besides(numbers: Reference) -> None:
+    monitor = monitor_of(numbers)
+    inner = monitor.watch(lambda data: 0.5)
+
+    @monitor.watch
+    def outer(data: Any) -> Any:
+        inner(data)  # in the same thread: not counted
+        with ThreadPoolExecutor(1) as pool:
+            return next(pool.map(inner, [data]))
+
+    outer(ROW)
+    assert_adds_up(monitor.snapshot(), 2)
 
 
 # ---------------------------------------------------------------------- the beginning

@@ -8,10 +8,11 @@ what comes                     what is kept                                     
 array, one row of float64/32   its bytes                                           —
 array, other                   a copy; of an object array the references           mutable objects in it
 torch tensor on the CPU        a copy of ``detach().cpu().numpy()``                —
-pandas frame, one numeric row  the bytes of ``to_numpy()``                         —
+frame of any kind, one row     its values, or the bytes of ``to_numpy()``           mutable objects in cells
 pandas frame, other            ``copy()``, deep also where copy-on-write is on     mutable objects in cells
-polars frame                   ``clone()``: shared buffers that never change        —
-pyarrow table, record batch    the object itself: it never changes                 writing to NumPy memory
+polars frame, other            ``clone()``: shared buffers that never change        writing to NumPy memory
+                                                                                   that it was made from
+pyarrow table, batch, other    the object itself: it never changes                 writing to NumPy memory
                                                                                    that it was made from
 dict of scalars                a shallow copy                                      mutable values in it
 dict of columns, list of rows  a copy of each column or row                        mutable objects in them
@@ -42,6 +43,7 @@ __all__ = [
     "RECORD",
     "SHAPE",
     "UNSUPPORTED",
+    "VALUES",
     "Call",
     "Named",
     "Refused",
@@ -64,7 +66,8 @@ FLOAT32: Final = np.dtype(np.float32)
 
 RECORD: Final = "record"
 NAMED: Final = "named"
-"""What one row was, where it was no plain array: a dict of scalars, or numbers with names."""
+VALUES: Final = "values"
+"""What one row was, where it was no plain array: a dict of scalars, numbers with names, a row of a frame."""
 
 ATOMS: Final = frozenset(
     {float, int, bool, str, bytes, type(None), np.bool_, np.str_}
@@ -213,7 +216,7 @@ def _vector_rows(size: int, width: int, came: str) -> int:
     raise Refused(SHAPE, 1, f"{came} of {size} values")
 
 
-def freeze(data: Any, chosen: Chosen, *, only: Collection[str] | None = None, numeric: bool = False) -> Any:
+def freeze(data: Any, chosen: Chosen, *, only: Collection[str] | None = None) -> Any:
     """A snapshot of *data*, of the rows *chosen* only, that no later change of *data* reaches.
 
     Parameters
@@ -224,8 +227,6 @@ def freeze(data: Any, chosen: Chosen, *, only: Collection[str] | None = None, nu
         Positions of the rows to keep, rising; None for all.
     only : collection of str, optional
         Columns that are wanted of a dict of columns; the others keep their name and nothing else.
-    numeric : bool
-        Whether only numbers are wanted of it, which lets one row of a pandas frame be kept as bytes.
     """
     kind = kind_of(type(data))
     if kind == "tensor":
@@ -243,7 +244,7 @@ def freeze(data: Any, chosen: Chosen, *, only: Collection[str] | None = None, nu
         rows = data if chosen is None else [data[place] for place in chosen.tolist()]
         return list(rows) if data and is_atom(data[0]) else [_freeze_row(row) for row in rows]
     if kind == "frame":
-        return freeze_frame(data, chosen, numeric=numeric)
+        return freeze_frame(data, chosen)
     return data
 
 
@@ -279,18 +280,12 @@ def is_one_dtype(frame: Any, values: NDArray[Any]) -> bool:
     return not values.flags.writeable or len(set(frame.dtypes)) == 1
 
 
-def freeze_frame(frame: Any, chosen: Chosen, *, numeric: bool = False) -> Any:
+def freeze_frame(frame: Any, chosen: Chosen) -> Any:
     """`freeze` of a frame or a series of one."""
     cls = type(frame)
     if hasattr(cls, "iloc"):  # pandas and its like
         if chosen is not None:
             return frame.iloc[chosen]
-        if numeric and len(frame) == 1:
-            # One row of one dtype: 1.3 µs, where copy() takes 9.9 (pandas 3.1). Of several dtypes `to_numpy`
-            # makes one, and a float32 that became a float64 is another number.
-            values = frame.to_numpy()
-            if values.dtype.kind in "fiu" and is_one_dtype(frame, values):
-                return Named(values.tobytes(), values.dtype, frame.columns)
         return frame.copy()
     if chosen is not None:
         return frame.take(chosen) if hasattr(cls, "num_rows") else frame[chosen]

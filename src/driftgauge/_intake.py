@@ -16,6 +16,7 @@ from driftgauge._capture import (
     NAMED,
     RECORD,
     SHAPE,
+    VALUES,
     Call,
     Named,
     Refused,
@@ -23,9 +24,11 @@ from driftgauge._capture import (
     freeze,
     freeze_frame,
     is_atom,
+    kind_of,
     open_series,
 )
 from driftgauge._outputs import NOT_RECORDED, Reordered, freeze_output
+from driftgauge._single_rows import FrameRows, record_of
 from driftgauge.errors import ConfigError
 from driftgauge.sampling import Sampler, subset
 
@@ -35,7 +38,7 @@ UNKNOWN: Final = -1  # rows of a call whose inputs are not watched, until its re
 STREAM_ITEMS: Final = 65_536  # a stream is held until its end; a longer one is not
 
 Row = tuple[Any, Any]
-"""One row: its bytes and their dtype, or a dict and `RECORD`, or a `Named` and `NAMED`."""
+"""One row: bytes and their dtype, a dict and `RECORD`, `Named` and `NAMED`, or `FrameRow` and `VALUES`."""
 
 
 class Streamed(list[Any]):
@@ -93,8 +96,8 @@ class Intake:
                 f"outputs has {unknown!r}, which the reference does not have; it has {sorted(output_names)!r}"
             )
             raise ConfigError(message)
-        self._numeric = numeric
-        self._numeric_frame: type | None = None
+        self._frames = FrameRows(self._known, numeric=numeric)
+        self._frame_class: type | None = None
         self._rng = np.random.default_rng()
         self._skip = self._arguments.skip
         self.plain_input = self._arguments.plain
@@ -120,11 +123,11 @@ class Intake:
                         return data.tobytes(), form
                     if form is RECORD:
                         return data.copy(), RECORD
-                    frozen = freeze_frame(data, None, numeric=True)
-                    if type(frozen) is Named:
-                        return frozen, NAMED
+                    row = self._frame_row(data)
+                    if row is not None:
+                        return row
                     call = Call(total=1, rows=1, chosen=None, tokens=0, names=self.names)
-                    call.data = frozen
+                    call.data = freeze_frame(data, None)
                     return call
             if not self._inputs:
                 return Call(total=UNKNOWN, rows=1, chosen=None, tokens=0, names=())
@@ -139,14 +142,21 @@ class Intake:
         return self.take(data)
 
     def _short_form(self, data: Any) -> Any:
-        """What one row of the usual kinds is: a dtype, `RECORD`, `NAMED`; None for anything else."""
+        """What one row of the usual kinds is: a dtype, `RECORD`, `NAMED` for a frame; None for others."""
         cls = type(data)
         if cls is np.ndarray:
             form = data.dtype
             return form if data.shape in self._one_row and (form is FLOAT64 or form is FLOAT32) else None
         if cls is dict:
             return RECORD if data and type(next(iter(data.values()))) in ATOMS else None
-        return NAMED if cls is self._numeric_frame and len(data) == 1 else None
+        return NAMED if cls is self._frame_class and len(data) == 1 else None
+
+    def _frame_row(self, frame: Any) -> Row | None:
+        """The row of a frame of one row; None where it must be kept as a frame."""
+        row = self._frames.read(frame)
+        if row is None:
+            return None
+        return row, NAMED if type(row) is Named else VALUES
 
     def take(self, data: Any) -> Call | Row | None:
         """A snapshot of *data*; None when no row of it is to be recorded."""
@@ -164,15 +174,21 @@ class Intake:
                 dtype = data.dtype
                 if dtype is FLOAT64 or dtype is FLOAT32:
                     return data.tobytes(), dtype
-            frozen = freeze(data, call.chosen, only=self._known, numeric=self._numeric)
+            if total == 1 and kind_of(type(data)) == "frame" and hasattr(type(data), "__len__"):
+                row = self._frame_row(data)
+                if row is not None:
+                    self._frame_class = type(data)
+                    return row
+            frozen = freeze(data, call.chosen, only=self._known)
             if total == 1:
-                if type(frozen) is Named:
-                    self._numeric_frame = type(data)
-                    return frozen, NAMED
-                if type(frozen) is dict and is_atom(next(iter(frozen.values()))):
-                    return frozen, RECORD
-                if self._numeric and hasattr(type(data), "iloc"):
-                    self._numeric = False  # mixed columns: looking for numbers only costs 18 µs a row
+                if type(frozen) is list and type(frozen[0]) is dict and frozen[0]:
+                    return frozen[0], RECORD
+                if type(frozen) is dict:
+                    if is_atom(next(iter(frozen.values()))):
+                        return frozen, RECORD
+                    record = record_of(frozen, self._known)
+                    if record:
+                        return record, RECORD
             call.data = frozen
             return call
         except Refused as refused:

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from driftgauge import kernels
 from driftgauge._arguments import quoted
 from driftgauge._buffer import Buffer
-from driftgauge._capture import FLOAT64, NAMED, RECORD, Call, is_atom, kind_of
+from driftgauge._capture import FLOAT64, NAMED, RECORD, VALUES, Call, is_atom, kind_of
 from driftgauge._outputs import NOT_RECORDED, Reordered, output_columns, single_columns
+from driftgauge._single_rows import FrameRow, names_of, same_columns, singles_of
 from driftgauge.errors import DataError
 from driftgauge.frames import to_columns
 from driftgauge.reference import Reference
@@ -57,6 +58,7 @@ class Indexer:
         self._numeric = bool(self._layout.numeric[self._input_numbers].all())
         self._missing = np.array([[f.missing_cell] for f in self._layout.features], np.uint16)
         self._seen: tuple[Any, tuple[str, ...]] = (None, ())
+        self._types: tuple[Any, tuple[int, ...]] = (None, ())
 
     def blocks(self, entries: Iterable[Entry]) -> Iterator[Block]:
         """Blocks of the rows of *entries*, in their order."""
@@ -68,15 +70,27 @@ class Indexer:
         if not isinstance(entry, tuple):
             return ("call", id(entry))
         data, form, _ = entry
-        if form is RECORD:
-            return (RECORD, None)
-        if form is not NAMED:
+        if form is not RECORD and form is not NAMED and form is not VALUES:
             return ("raw", form)
         try:
+            # A column of float32 is compared with points rounded to float32, so it stays one.
+            if form is RECORD:
+                return (RECORD, singles_of(data.values(), None))
+            if form is VALUES:
+                return (VALUES, (self._columns_of(data.columns), self._singles_of(data)))
             return (NAMED, (data.dtype, self._columns_of(data.columns)))
         except Exception as error:  # names that have no text
             self._buffer.failed("index", error)
             return ("nameless", id(entry))
+
+    def _singles_of(self, row: FrameRow) -> tuple[int, ...]:
+        if row.types is None:
+            return singles_of(row.values, None)
+        types, places = self._types
+        if types is not row.types and types != row.types:
+            places = singles_of(row.values, row.types)
+            self._types = (row.types, places)
+        return places
 
     def _guarded(self, form: str, run: list[Any]) -> Iterator[Block]:
         try:
@@ -119,6 +133,8 @@ class Indexer:
             first = run[0][0]
             names = self._check(self._columns_of(first.columns), len(run))
             indices = self._matrix(b"".join([row.raw for row, _, _ in run]), first.dtype, len(run), names)
+        elif form == VALUES:
+            indices = self._frame_rows([row for row, _, _ in run])
         elif form == RECORD:
             indices = self._records([record for record, _, _ in run], len(run))
         else:
@@ -141,6 +157,22 @@ class Indexer:
             kernels.index_numeric_columns(values, self._layout, self._input_numbers, indices)
             return indices
         return self._reference.index(to_columns(values, names=names, only=self._known))
+
+    def _frame_rows(self, rows: Sequence[FrameRow]) -> Indices:
+        names = self._check(self._columns_of(rows[0].columns), len(rows))
+        singles = self._singles_of(rows[0]) if rows[0].types is not None else ()
+        columns: dict[str, Any] = {}
+        for place, values in enumerate(zip(*[row.values for row in rows], strict=True)):
+            name = names[place]
+            if name not in self._known:
+                continue
+            if name in columns:
+                message = f"two columns have the name {name!r}; rename one of them"
+                raise DataError(message)
+            columns[name] = values
+            if place in singles:
+                columns[name] = [None if value is None else np.float32(value) for value in values]
+        return self._reference.index(to_columns(columns))
 
     def _records(self, records: Sequence[Mapping[Any, Any]], calls: int) -> Indices:
         if not all(self._known <= record.keys() for record in records):
@@ -191,9 +223,11 @@ class Indexer:
     def _columns_of(self, columns: Any) -> tuple[str, ...]:
         """Names as text. The last are remembered: pandas takes 20 µs to list 20 of them, 4 µs to compare."""
         seen, names = self._seen
-        if columns is seen or (hasattr(columns, "equals") and columns.equals(seen)):
+        if columns is seen:
             return names
-        names = tuple(map(str, columns))
+        if same_columns(columns, seen):
+            return names
+        names = names_of(columns)
         self._seen = (columns, names)
         return names
 

@@ -191,8 +191,8 @@ class Monitor:
         -----
         A frame or dict is read by name, anything else by position. An input that a frame does not have counts
         as missing; columns that the reference does not have are passed over. Of calls of the same monitor
-        inside each other, in one thread or coroutine, the outermost counts; calls that it has made by other
-        threads, those of a pool say, count besides. A call that raises is a drop, ``predict_error``.
+        inside each other, in one thread or coroutine, the outermost counts; those that it makes in other
+        threads, of a pool say, count too. A call that raises is a drop, ``predict_error``.
         """
         if function is None:
             return lambda given: self._watched(given, sample=sample, inputs=inputs, outputs=outputs)
@@ -227,10 +227,8 @@ class Monitor:
         Rows are sampled like watched ones. What cannot be read is counted as dropped and not raised.
         """
         begun = self._direct.take(inputs) if self.reference.inputs else self._direct.begin((), {})
-        if begun is None or outputs is not None or not self.reference.inputs:
-            entry = None if begun is None else self._direct.complete(begun, outputs)
-        else:
-            entry = unanswered(begun)
+        unknown = outputs is None and self.reference.inputs
+        entry = begun and (unanswered(begun) if unknown else self._direct.complete(begun, outputs))
         self._engine.flush(now_seconds, [] if entry is None else [entry])
 
     def flush(self, now_seconds: float | None = None) -> None:

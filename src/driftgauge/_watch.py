@@ -208,6 +208,28 @@ def _coroutine(function: Callable[..., Any], intake: Intake, entered: Entered) -
     return watched
 
 
+class _Counted:
+    """Counts a stream when it ends: as it is when the consumer leaves it too, not when it raises."""
+
+    __slots__ = ("begun", "intake", "items")
+
+    def __init__(self, intake: Intake, begun: Any, items: Streamed) -> None:
+        self.intake = intake
+        self.begun = begun
+        self.items = items
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self.begun is None:
+            return
+        if kind is None or issubclass(kind, GeneratorExit):
+            self.intake.finish(self.begun, self.items)
+        else:
+            self.intake.abandon(self.begun)
+
+
 def _generator(function: Callable[..., Any], intake: Intake, entered: Entered) -> Callable[..., Any]:
     """A generator function. Only its steps are inside: between two the consumer does as it likes."""
 
@@ -220,7 +242,7 @@ def _generator(function: Callable[..., Any], intake: Intake, entered: Entered) -
         source = None
         step: Callable[..., Any]
         given: tuple[Any, ...] = ()
-        try:
+        with _Counted(intake, begun, items):
             while True:
                 me = threading.get_ident()
                 outermost = me not in threads
@@ -247,16 +269,6 @@ def _generator(function: Callable[..., Any], intake: Intake, entered: Entered) -
                     step, given = source.throw, (error,)
                 else:
                     step, given = (source.__next__, ()) if sent is None else (source.send, (sent,))
-        except GeneratorExit:
-            if begun is not None:
-                intake.finish(begun, items)
-            raise
-        except BaseException:
-            if begun is not None:
-                intake.abandon(begun)
-            raise
-        if begun is not None:
-            intake.finish(begun, items)
         return returned
 
     return watched
@@ -269,7 +281,7 @@ def _async_generator(function: Callable[..., Any], intake: Intake, entered: Ente
         items = Streamed()
         source = function(*args, **kwargs)
         step = source.__anext__()
-        try:
+        with _Counted(intake, begun, items):
             while True:
                 mark = _Mark(intake.buffer)
                 before = _marks.get()
@@ -292,15 +304,5 @@ def _async_generator(function: Callable[..., Any], intake: Intake, entered: Ente
                     step = source.athrow(error)
                 else:
                     step = source.asend(sent)
-        except GeneratorExit:
-            if begun is not None:
-                intake.finish(begun, items)
-            raise
-        except BaseException:
-            if begun is not None:
-                intake.abandon(begun)
-            raise
-        if begun is not None:
-            intake.finish(begun, items)
 
     return watched

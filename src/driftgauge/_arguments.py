@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from driftgauge._capture import SHAPE, UNSUPPORTED, Refused, looks_like_data
+from driftgauge._capture import SHAPE, UNSUPPORTED, Refused, looks_like_data, other_rows
 from driftgauge.errors import ConfigError
 
 __all__ = ["Arguments", "Selector", "quoted"]
@@ -96,7 +96,9 @@ class Arguments:
             return list(scalars)
         if scalars or not kwargs:
             types = [type(value).__name__ for value in scalars]
-            raise Refused(UNSUPPORTED, 1, f"arguments of types {quoted(types)}")
+            raise Refused(
+                UNSUPPORTED, max(map(other_rows, scalars), default=1), f"arguments of types {quoted(types)}"
+            )
         raise Refused(SHAPE, 1, f"arguments {quoted(list(kwargs))}")
 
     def _bind(self, names: Sequence[str], args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:

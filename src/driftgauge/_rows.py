@@ -196,9 +196,14 @@ class Indexer:
                 self._check(data.dtype.names, 1)
                 data = data.reshape(-1)
             else:
+                if isinstance(data, np.matrix):
+                    data = np.asarray(data)  # a column of a matrix is a matrix
                 data = data.reshape(call.rows, len(call.names))
         elif isinstance(data, list):
             if data and isinstance(data[0], Mapping):
+                if not all(isinstance(row, Mapping) for row in data):
+                    message = "not every row is a dict"
+                    raise DataError(message)
                 return self._records(data, 1)
             if data and is_atom(data[0]):
                 data = [data] if call.total == 1 else [[value] for value in data]

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 from data import names, table
 from measure import column, goal, options, save, versions
 from measure import table as result_table
@@ -26,6 +27,7 @@ import driftgauge as dg
 FEATURES = 20
 BATCH = 50  # calls that one p50 sample takes the mean of; far fewer than the buffer holds
 CALLS_A_SECOND = 10_000
+FRAMES_A_SECOND = 1_000  # frames with text
 
 Call = Callable[[Any], Any]
 
@@ -69,6 +71,13 @@ class Form:
         return p50, p99
 
 
+def mixed_row(row: Any) -> dict[str, Any]:
+    """18 floats, a text and an integer: the usual input of a model that takes a frame."""
+    floats = dict(zip(names(FEATURES), row.tolist(), strict=True))
+    *_, text, integer = names(FEATURES)
+    return {**floats, text: "abc"[int(abs(row[-2]) * 10) % 3], integer: int(row[-1] * 10)}
+
+
 def forms(monitor: dg.Monitor) -> dict[str, Form]:
     """All forms, the ones that lose included."""
     row = table(1, FEATURES, 3)[0]
@@ -97,8 +106,11 @@ def forms(monitor: dg.Monitor) -> dict[str, Form]:
         "dict of 20": Form(predict, watched, record),
         "list of 20": Form(predict, watched, row.tolist()),
         "pandas, 1 row of numbers": Form(predict, monitor.watch(predict), frame),
-        "pandas, 1 row with text": Form(predict, monitor.watch(predict), frame.assign(note="n")),
+        "pandas, 1 row of 18 floats, a text, an integer": Form(
+            predict, monitor.watch(predict), pd.DataFrame([mixed_row(row)])
+        ),
         "polars, 1 row": Form(predict, watched, pl.DataFrame([record])),
+        "pyarrow, 1 row": Form(predict, watched, pa.Table.from_pylist([record])),
     }
     for rows in (32, 1_000):
         scores = np.full(rows, 0.5)
@@ -139,8 +151,10 @@ def added_times(monitor: dg.Monitor, rounds: int, batch: int) -> tuple[list[list
     return [["prometheus_client `Histogram.observe()`", None, p50, p99, 1.0, 1.0], *rows], raw
 
 
-def background(reference: dg.Reference, seconds: float, form: Callable[[Any], Any]) -> tuple[float, int, int]:
-    """CPU nanoseconds of the background thread by row at 10,000 calls a second; rows taken and dropped."""
+def background(
+    reference: dg.Reference, seconds: float, form: Callable[[Any], Any], calls_a_second: int
+) -> tuple[float, int, int]:
+    """CPU nanoseconds of the background thread by row at a rate of calls; rows taken and dropped."""
     monitor = dg.Monitor(reference)
     predict = monitor.watch(lambda data: 0.5)  # noqa: ARG005
     argument = form(table(1, FEATURES, 5)[0])
@@ -155,7 +169,7 @@ def background(reference: dg.Reference, seconds: float, form: Callable[[Any], An
     start = time.perf_counter()
     calls = 0
     while (elapsed := time.perf_counter() - start) < seconds:
-        while calls < elapsed * CALLS_A_SECOND:
+        while calls < elapsed * calls_a_second:
             predict(argument)
             calls += 1
         time.sleep(0.0005)
@@ -188,14 +202,40 @@ def run(chosen: argparse.Namespace) -> Path:
     dropped = sum(snapshot.rows_dropped.values())
     thread_rows = []
     seconds = 0.2 if chosen.smoke else chosen.seconds
-    shapes: dict[str, Callable[[Any], Any]] = {
-        "array of 20": lambda row: row,
-        "dict of 20": lambda row: dict(zip(labels, row.tolist(), strict=False)),
-        "pandas, 1 row of numbers": lambda row: pd.DataFrame([row], columns=labels[:-1]),
-    }
-    for name, form in shapes.items():
-        cpu, taken, lost = background(reference, seconds, form)
-        thread_rows.append([name, taken, lost, cpu, cpu * CALLS_A_SECOND / 1e9])
+    mixed = dg.Reference.fit(
+        pd.DataFrame([{**mixed_row(row[:-1]), "score": row[-1]} for row in train]), outputs=["score"]
+    )
+
+    def mixed_frame(row: Any) -> Any:
+        return pd.DataFrame([mixed_row(row)])
+
+    def mixed_polars(row: Any) -> Any:
+        return pl.DataFrame([mixed_row(row)])
+
+    def mixed_arrow(row: Any) -> Any:
+        return pa.Table.from_pylist([mixed_row(row)])
+
+    shapes: list[tuple[str, dg.Reference, Callable[[Any], Any], int]] = [
+        ("array of 20", reference, lambda row: row, CALLS_A_SECOND),
+        (
+            "dict of 20",
+            reference,
+            lambda row: dict(zip(labels, row.tolist(), strict=False)),
+            CALLS_A_SECOND,
+        ),
+        (
+            "pandas, 1 row of numbers",
+            reference,
+            lambda row: pd.DataFrame([row], columns=labels[:-1]),
+            CALLS_A_SECOND,
+        ),
+        ("pandas, 1 row with text", mixed, mixed_frame, FRAMES_A_SECOND),
+        ("polars, 1 row with text", mixed, mixed_polars, FRAMES_A_SECOND),
+        ("pyarrow, 1 row with text", mixed, mixed_arrow, FRAMES_A_SECOND),
+    ]
+    for name, of, form, rate in shapes:
+        cpu, taken, lost = background(of, seconds, form, rate)
+        thread_rows.append([name, rate, taken, lost, cpu, cpu * rate / 1e9])
     note = (
         "Each in turn with `observe`, in one process, kernels compiled, the thread running. p50: median of "
         f"means of {BATCH} calls (fewer of large batches), less the bare call's; p99: of single calls, less "
@@ -220,9 +260,10 @@ def run(chosen: argparse.Namespace) -> Path:
                 headline=True,
             ),
             result_table(
-                "CPU of the background thread at 10,000 calls a second, 20 inputs and a score",
+                "CPU of the background thread, 20 inputs and a score",
                 [
                     column("form"),
+                    column("calls a second", "count"),
                     column("rows", "count"),
                     column("dropped", "count"),
                     column("CPU a row", "ns"),
@@ -248,7 +289,7 @@ def run(chosen: argparse.Namespace) -> Path:
                 unit="ratio",
             ),
         ],
-        versions=versions("driftgauge", "numpy", "numba", "pandas", "polars", "prometheus_client"),
+        versions=versions("driftgauge", "numpy", "numba", "pandas", "polars", "pyarrow", "prometheus_client"),
         raw=raw,
         smoke=chosen.smoke,
         folder=chosen.folder,

@@ -40,6 +40,8 @@ STREAM_ITEMS: Final = 65_536  # a stream is held until its end; a longer one is 
 Row = tuple[Any, Any]
 """One row: bytes and their dtype, a dict and `RECORD`, `Named` and `NAMED`, or `FrameRow` and `VALUES`."""
 
+_FLOATS: Final = (FLOAT64, FLOAT32)
+
 
 class Streamed(list[Any]):
     """What a generator has yielded."""
@@ -147,7 +149,8 @@ class Intake:
         cls = type(data)
         if cls is np.ndarray:
             form = data.dtype
-            return form if data.shape in self._one_row and (form is FLOAT64 or form is FLOAT32) else None
+            # `in` looks for the very object first; a dtype that came through pickle is equal, not the same
+            return form if data.shape in self._one_row and form in _FLOATS else None
         if cls is dict:
             # Looking at all of 20 values costs 1 µs. None may stand for a column that did not come.
             value = data.get(self._first)
@@ -175,7 +178,7 @@ class Intake:
             rows, tokens = call.rows, call.tokens
             if total == 1 and type(data) is np.ndarray and self.names is self._inputs:
                 dtype = data.dtype
-                if dtype is FLOAT64 or dtype is FLOAT32:
+                if dtype in _FLOATS:
                     return data.tobytes(), dtype
             if total == 1 and kind_of(type(data)) == "frame" and hasattr(type(data), "__len__"):
                 row = self._frame_row(data)

@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from driftgauge import kernels
 from driftgauge._arguments import quoted
 from driftgauge._buffer import Buffer
 from driftgauge._capture import FLOAT64, NAMED, RECORD, VALUES, Call, is_atom, kind_of
+from driftgauge._index import index_numbers
 from driftgauge._outputs import NOT_RECORDED, Reordered, output_columns, single_columns
 from driftgauge._single_rows import FrameRow, names_of, same_columns, singles_of
 from driftgauge.errors import DataError
@@ -154,7 +154,7 @@ class Indexer:
         values = np.frombuffer(raw, dtype).reshape(rows, -1)
         if self._numeric and dtype == FLOAT64 and tuple(names) == self._inputs:
             indices = np.repeat(self._missing, rows, axis=1)
-            kernels.index_numeric_columns(values, self._layout, self._input_numbers, indices)
+            index_numbers(values, self._layout, self._input_numbers, indices)
             return indices
         return self._reference.index(to_columns(values, names=names, only=self._known))
 

@@ -7,7 +7,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-__all__ = ["FeatureSnapshot", "FeatureStatistics", "ReferenceInfo", "Snapshot", "WindowSnapshot"]
+__all__ = [
+    "DriftSnapshot",
+    "FeatureDrift",
+    "FeatureSnapshot",
+    "FeatureStatistics",
+    "ReferenceInfo",
+    "Snapshot",
+    "WindowSnapshot",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +89,52 @@ class WindowSnapshot:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FeatureDrift:
+    """Evidence that one feature, or one virtual feature, has drifted."""
+
+    name: str
+    kind: str
+    """``'input'``, ``'output'``, or ``'virtual'`` for what is made of several features."""
+    score: float
+    """ln(evidence) / ln(budget / weight), at least 0. At 1 its share of the budget is reached."""
+    log_evidence: float
+    drifted: bool
+    """Whether e-BH names it, see `driftgauge.detectors`."""
+    cause: str
+    """What carries most of the evidence, one of `driftgauge.detectors.CAUSES`: ``'location_up'``."""
+    cell: str
+    """The e-cell it is about, a label of the reference; empty where it is about all of them."""
+    words: str
+    """For people: ``'location +0.4 sd'``, ``'(10, 12] +5.2 %'``, ``'unseen +3.1 %'``."""
+    onset_timestamp_seconds: float | None
+    """When it began, by the evidence; None while there is none (score under 0.5)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriftSnapshot:
+    """The evidence of a drift detector at one moment."""
+
+    score: float
+    """Of the model. Above 1 when, and only when, the evidence exceeds the budget."""
+    log_evidence: float
+    budget_evaluations: float
+    budget_seconds: float
+    evaluate_seconds: float
+    min_effect: float
+    evaluations: int
+    """Evaluations that took a step since the start or the last reset."""
+    pending_rows: int
+    """Rows that wait for the next evaluation."""
+    dependence: str
+    """``'measured'`` when the reference had times, else ``'assumed'``: rows are taken as independent."""
+    drifted_features: tuple[str, ...]
+    """Names of features, virtual ones included, that have drifted, strongest first."""
+    features: tuple[FeatureDrift, ...]
+    """Features in the order of the reference."""
+    virtual: tuple[FeatureDrift, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """Everything that driftgauge knows at one moment."""
 
@@ -98,3 +152,5 @@ class Snapshot:
     rows_sampled_out: int
     rows_dropped: dict[str, int] = field(default_factory=dict)
     internal_errors: dict[str, int] = field(default_factory=dict)
+    drift: DriftSnapshot | None = None
+    """None when the monitor has no budget."""

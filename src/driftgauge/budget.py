@@ -36,8 +36,8 @@ class Budget:
         if self.evaluations < 100:
             message = (
                 f"a false alert every {self.per_seconds:g} s at an evaluation every "
-                f"{self.evaluate_seconds:g} s is one in {self.evaluations:.3g} evaluations; at least 100 are needed to tell drift from "
-                "noise: make per longer or evaluate_every shorter"
+                f"{self.evaluate_seconds:g} s is one in {self.evaluations:.3g} evaluations; at least 100 are "
+                "needed to tell drift from noise: make per longer or evaluate_every shorter"
             )
             raise ConfigError(message)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from driftgauge import detectors, errors, statistics
+    from driftgauge.budget import Budget, one_false_alert
     from driftgauge.errors import (
         ConfigError,
         DataError,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "Budget",
     "ConfigError",
     "DataError",
     "DriftgaugeError",
@@ -43,12 +45,14 @@ __all__ = [
     "duration",
     "errors",
     "exporter",
+    "one_false_alert",
     "rate",
     "rows",
     "statistics",
 ]
 
 _WHERE: Final = {
+    "Budget": "budget",
     "ConfigError": "errors",
     "DataError": "errors",
     "DriftgaugeError": "errors",
@@ -61,6 +65,7 @@ _WHERE: Final = {
     "StateError": "errors",
     "duration": "windows",
     "exporter": "exporters",
+    "one_false_alert": "budget",
     "rate": "sampling",
     "rows": "windows",
 }

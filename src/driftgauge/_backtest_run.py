@@ -70,6 +70,7 @@ class Replay:
         self._course: list[tuple[int, float, float]] = []
         self._blocks: tuple[list[float], list[int]] = ([], [])  # when and at which row each began
         self._looks = 0
+        self._explained = 0.0  # the model's score when causes were last asked for
         self._drift = Episodes("drift score")
         self._static = [[Episodes(rule.name, one.spec.name) for rule in one.rules] for one in windows]
         self._crossed = [np.full((len(one.rules), size), -1, np.int64) for one in windows]
@@ -124,14 +125,14 @@ class Replay:
         self._peaks[higher], self._peak_rows[higher] = scores[higher], row
         self._first_rows[(scores >= 1) & (self._first_rows < 0)] = row
         drift = self._drift
-        before = drift.peak_score
         raised = drift.add(row, shown, score > 1, score)
         if not drift.is_open:
             return
         names = self._reference.names
         new = {names[number] for number in np.flatnonzero(scores >= 1)} - drift.features
-        if raised or new or score > GROWTH * before:
+        if raised or new or score > GROWTH * self._explained:
             self._explain()
+            self._explained = score
         if raised and self._reset_on_alert:
             self._detector.reset()
 
@@ -148,8 +149,8 @@ class Replay:
             Cause(
                 name=drift.name,
                 kind=drift.kind,
-                score=drift.score,
-                drifted=drift.drifted,
+                score=float(drift.score),
+                drifted=bool(drift.drifted),
                 cause=drift.cause,
                 cell=drift.cell,
                 words=drift.words,

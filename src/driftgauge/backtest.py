@@ -15,7 +15,7 @@ from driftgauge._backtest_clock import Clock
 from driftgauge._backtest_report import Alert, BacktestReport, Cause, FeatureReport, RuleReport, Trace
 from driftgauge._backtest_rules import RULES_OF_THUMB, StaticRule, WindowRules, ks_p_below, psi_above
 from driftgauge._backtest_run import Replay
-from driftgauge._backtest_times import row_seconds
+from driftgauge._time_column import read_times
 from driftgauge.budget import Budget, one_false_alert
 from driftgauge.errors import ConfigError
 from driftgauge.windows import Duration, Rows, WindowSpec
@@ -74,8 +74,8 @@ def replay(
         As in `driftgauge.detectors.DriftScore`.
     time : str, optional
         The column that says when a row came. Rows are put in its order within a batch, and evaluations are
-        cut at multiples of `Budget.evaluate_seconds`, as a monitor with that interval would. A row whose time
-        is missing came with the row before it.
+        cut at multiples of `Budget.evaluate_seconds`, as a monitor with that interval would. Times without a
+        zone are of the reference's.
     rows_per_evaluation : int, optional
         Cut at multiples of this many rows instead. Without *time* and without this it is 20, the fewest rows
         that the drift score weighs.
@@ -140,8 +140,10 @@ def replay(
         timed=time is not None,
         reset_on_alert=reset_on_alert,
     )
+    zone = "UTC" if reference.calibration is None else reference.calibration.buckets.timezone
     for batch in _batches(history):
-        arrived = run.take(batch, None if time is None else row_seconds(batch, time))
+        seconds = None if time is None else read_times(batch, time, timezone=zone, names=reference.names)
+        arrived = run.take(batch, seconds)
         if on_rows is not None:
             on_rows(arrived)
     return run.finish(min_effect=min_effect, rows_per_evaluation=per)

@@ -106,6 +106,22 @@ class Bank:
         return _log_ratios(self.functions, self.families, self.cells, self.slopes, self.intercepts)
 
     @classmethod
+    def empty(cls) -> Bank:
+        """The bank without a component, of a stream that is not watched."""
+        none = np.empty(0)
+        return cls(
+            functions=np.empty((SCORES, 0)),
+            families=none.astype(np.uint8),
+            cells=none.astype(np.int16),
+            sizes=none,
+            weights=none,
+            exponents=none,
+            slopes=none,
+            intercepts=none,
+            log_bounds=np.empty((1, 0)),
+        )
+
+    @classmethod
     def of(
         cls,
         counts: Floats,

@@ -15,8 +15,6 @@ from driftgauge.detectors._scores import SCORES
 
 __all__ = ["EvidenceTables", "VirtualTables", "offsets_of"]
 
-Singles = NDArray[np.float32]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class VirtualTables:
@@ -29,31 +27,29 @@ class VirtualTables:
     ----------
     offsets : int64[V + 1]
     features : int32[...]
-    weights : float32[...]
+    weights : float64[...]
     squared : bool[V]
     edge_offsets : int64[V + 1]
-    edges : float32[...]
-        The largest float32 not over each edge; values are float32, so the same ones are over it.
+    edges : float64[...]
     """
 
     offsets: NDArray[np.int64]
     features: NDArray[np.int32]
-    weights: Singles
+    weights: Floats
     squared: NDArray[np.bool_]
     edge_offsets: NDArray[np.int64]
-    edges: Singles
+    edges: Floats
 
     @classmethod
     def of(cls, virtual: Sequence[VirtualFeature]) -> VirtualTables:
         """Tables of *virtual*, in its order. Edges may still be missing when only values are wanted."""
-        edges = np.concatenate([np.empty(0), *(one.edges for one in virtual)])
         return cls(
             offsets=offsets_of([one.features.size for one in virtual]),
             features=np.concatenate([np.empty(0, np.int32), *(one.features for one in virtual)]),
-            weights=np.concatenate([np.empty(0, np.float32), *(one.weights for one in virtual)]),
+            weights=np.concatenate([np.empty(0), *(one.weights for one in virtual)]),
             squared=np.array([one.squared for one in virtual], dtype=np.bool_),
             edge_offsets=offsets_of([one.edges.size for one in virtual]),
-            edges=_down_to_single(edges),
+            edges=np.concatenate([np.empty(0), *(one.edges for one in virtual)]),
         )
 
     @property
@@ -98,7 +94,7 @@ class EvidenceTables:
     slopes: Floats
     weights: Floats
     drift_offsets: NDArray[np.int64]
-    drifts: Singles
+    drifts: NDArray[np.float32]
 
     @classmethod
     def of(cls, banks: Sequence[Bank], tables: Sequence[int], ecells: Sequence[int]) -> EvidenceTables:
@@ -141,13 +137,6 @@ class EvidenceTables:
 def offsets_of(sizes: Sequence[int]) -> NDArray[np.int64]:
     """Where each part starts, and at the end the total, int64[len(sizes) + 1]."""
     return np.concatenate(([0], np.cumsum(sizes, dtype=np.int64))).astype(np.int64)
-
-
-def _down_to_single(values: Floats) -> Singles:
-    single = values.astype(np.float32)
-    over = single > values
-    single[over] = np.nextafter(single[over], np.float32(-np.inf))
-    return single
 
 
 def _nbytes(tables: VirtualTables | EvidenceTables) -> int:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from driftgauge.kernels import _warm_up
-from driftgauge.kernels._types import Counts, Ecells, EvidenceArrays, Floats, Indices, Singles, VirtualArrays
+from driftgauge.kernels._types import Counts, Ecells, EvidenceArrays, Floats, Indices, VirtualArrays
 
 __all__ = ["advance", "count_ecells", "count_virtual", "virtual_values"]
 
@@ -38,31 +38,31 @@ def count_ecells(
 
 def virtual_values(
     ecells: Ecells,
-    scores: Singles,
+    scores: Floats,
     ecell_offsets: NDArray[np.int64],
     virtual: VirtualArrays,
-    out: Singles,
+    out: Floats,
 ) -> None:
     """Write the value of each virtual feature, as `driftgauge.calibration.VirtualFeature` defines it.
 
-    Sums are taken in float32 and in the order of the definition, so they are the same numbers everywhere.
+    Sums are taken in the order of the definition, so they are the same numbers everywhere.
 
     Parameters
     ----------
     ecells : uint8[F, n]
         As `count_ecells` writes them. May be a slice of a wider block.
-    scores : float32[E]
+    scores : float64[E]
         Normal score of each e-cell, of all features end to end.
     ecell_offsets : int64[S + 1]
     virtual : driftgauge.detectors._tables.VirtualTables
-    out : float32[V, n]
+    out : float64[V, n]
     """
     _warm_up.active.virtual_values(ecells, scores, ecell_offsets, virtual, out)
 
 
 def count_virtual(
     ecells: Ecells,
-    scores: Singles,
+    scores: Floats,
     ecell_offsets: NDArray[np.int64],
     virtual: VirtualArrays,
     counts: Counts,

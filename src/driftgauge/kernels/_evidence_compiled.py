@@ -6,17 +6,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from driftgauge.kernels import evidence as compiled
-from driftgauge.kernels._types import Counts, Ecells, EvidenceArrays, Floats, Singles, VirtualArrays
+from driftgauge.kernels._types import Counts, Ecells, EvidenceArrays, Floats, VirtualArrays
 
 __all__ = ["advance", "count_virtual", "virtual_values"]
 
 
 def virtual_values(
     ecells: Ecells,
-    scores: Singles,
+    scores: Floats,
     ecell_offsets: NDArray[np.int64],
     virtual: VirtualArrays,
-    out: Singles,
+    out: Floats,
 ) -> None:
     """See `driftgauge.kernels.virtual_values`."""
     compiled.virtual_values(
@@ -33,7 +33,7 @@ def virtual_values(
 
 def count_virtual(
     ecells: Ecells,
-    scores: Singles,
+    scores: Floats,
     ecell_offsets: NDArray[np.int64],
     virtual: VirtualArrays,
     counts: Counts,

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from driftgauge.kernels._steps import LARGEST_EXPONENT, SCORES
-from driftgauge.kernels._types import Counts, Ecells, EvidenceArrays, Floats, Indices, Singles, VirtualArrays
+from driftgauge.kernels._types import Counts, Ecells, EvidenceArrays, Floats, Indices, VirtualArrays
 
 __all__ = ["advance", "count_ecells", "count_virtual", "virtual_values"]
 
@@ -28,10 +28,10 @@ def count_ecells(
 
 def virtual_values(
     ecells: Ecells,
-    scores: Singles,
+    scores: Floats,
     ecell_offsets: NDArray[np.int64],
     virtual: VirtualArrays,
-    out: Singles,
+    out: Floats,
 ) -> None:
     """See `driftgauge.kernels.virtual_values`."""
     held = scores[ecells + ecell_offsets[: ecells.shape[0], np.newaxis]]
@@ -44,13 +44,13 @@ def virtual_values(
 
 def count_virtual(
     ecells: Ecells,
-    scores: Singles,
+    scores: Floats,
     ecell_offsets: NDArray[np.int64],
     virtual: VirtualArrays,
     counts: Counts,
 ) -> None:
     """See `driftgauge.kernels.count_virtual`."""
-    values = np.empty((virtual.squared.size, ecells.shape[1]), np.float32)
+    values = np.empty((virtual.squared.size, ecells.shape[1]))
     virtual_values(ecells, scores, ecell_offsets, virtual, values)
     for v, row in enumerate(values):
         edges = virtual.edges[virtual.edge_offsets[v] : virtual.edge_offsets[v + 1]]
@@ -73,11 +73,14 @@ def advance(
     """See `driftgauge.kernels.advance`."""
     for s, table in enumerate(layout.tables):
         first, last = layout.component_offsets[table : table + 2]
+        total_evidence[s] = total_moments[s] = 0.0
+        if first == last:
+            continue
         held = counts[layout.ecell_offsets[s] : layout.ecell_offsets[s + 1]].astype(np.float64)
         own = layout.functions[layout.function_offsets[table] : layout.function_offsets[table + 1]]
         known = np.concatenate((held @ own.reshape(-1, SCORES), held))
         drifts = layout.drifts[layout.drift_offsets[table] : layout.drift_offsets[table + 1]]
-        by_bucket = drifts.reshape(-1, last - first).astype(np.float64) if last > first else drifts[:, None]
+        by_bucket = drifts.reshape(-1, last - first).astype(np.float64)
         rows = bucket_rows if by_bucket.shape[0] == bucket_rows.size else bucket_rows.sum(keepdims=True)
         exponents = layout.slopes[first:last] * known[layout.sources[first:last]] + rows @ by_bucket
         steps = np.exp(np.clip(exponents, -LARGEST_EXPONENT, LARGEST_EXPONENT))

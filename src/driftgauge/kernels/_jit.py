@@ -29,10 +29,8 @@ __all__ = [
     "OUT_FLOAT_ROWS",
     "OUT_INDEX_ROWS",
     "OUT_INDICES",
-    "OUT_SINGLES",
-    "OUT_SINGLE_ROWS",
+    "SCORE_ROWS",
     "SINGLES",
-    "SINGLE_ROWS",
     "SMALL_INTEGERS",
     "VOID",
     "kernel",
@@ -53,6 +51,7 @@ FLAG: Final = types.boolean
 FLOATS: Final = _read(types.float64)
 FLOAT_COLUMN: Final = _read(types.float64, order="A")
 FLOAT_ROWS: Final = _read(types.float64, 2, "A")
+SCORE_ROWS: Final = _read(types.float64, 2)
 INDICES: Final = _read(types.uint16)
 INDEX_BLOCK: Final = _read(types.uint16, 2, "A")
 COUNTS: Final = _read(types.uint32)
@@ -62,7 +61,6 @@ SMALL_INTEGERS: Final = _read(types.int32)
 ECELLS: Final = _read(types.uint8)
 ECELL_ROWS: Final = _read(types.uint8, 2, "A")
 SINGLES: Final = _read(types.float32)
-SINGLE_ROWS: Final = _read(types.float32, 2)
 BOOLEANS: Final = _read(types.boolean)
 OUT_FLOATS: Final = types.float64[::1]
 OUT_FLOAT_ROWS: Final = types.float64[:, ::1]
@@ -70,8 +68,6 @@ OUT_INDICES: Final = types.uint16[::1]
 OUT_INDEX_ROWS: Final = types.uint16[:, ::1]
 OUT_COUNTS: Final = types.uint32[::1]
 OUT_ECELL_ROWS: Final = types.uint8[:, ::1]
-OUT_SINGLES: Final = types.float32[::1]
-OUT_SINGLE_ROWS: Final = types.float32[:, ::1]
 OUT_BINS: Final = types.int64[::1]
 
 

@@ -21,10 +21,9 @@ from driftgauge.kernels._jit import (
     NUMBER,
     OUT_COUNTS,
     OUT_ECELL_ROWS,
+    OUT_FLOAT_ROWS,
     OUT_FLOATS,
-    OUT_SINGLE_ROWS,
-    OUT_SINGLES,
-    SINGLE_ROWS,
+    SCORE_ROWS,
     SINGLES,
     SMALL_INTEGERS,
     VOID,
@@ -34,7 +33,7 @@ from driftgauge.kernels._steps import LARGEST_EXPONENT, SCORES
 
 __all__ = ["advance", "count_ecells", "count_virtual", "virtual_values"]
 
-_BLOCK = 256  # rows whose scores are held at once: 100 KiB for 100 features
+_BLOCK = 256  # rows whose scores are held at once: 200 KiB for 100 features
 
 
 @kernel(VOID, INDEX_BLOCK, INTEGERS, ECELLS, INTEGERS, OUT_COUNTS, OUT_ECELL_ROWS)
@@ -51,9 +50,9 @@ def count_ecells(
             held[ecell] += np.uint32(1)
 
 
-@kernel(VOID, ECELL_ROWS, SINGLES, INTEGERS, NUMBER, OUT_SINGLE_ROWS)
+@kernel(VOID, ECELL_ROWS, FLOATS, INTEGERS, NUMBER, OUT_FLOAT_ROWS)
 def look_up(ecells: Any, scores: Any, ecell_offsets: Any, start: int, out: Any) -> None:
-    """Write the scores of the rows from *start* on, as many as fit into *out*, float32[F, b]."""
+    """Write the scores of the rows from *start* on, as many as fit into *out*, float64[F, b]."""
     size = min(out.shape[1], ecells.shape[1] - start)
     for f in range(ecells.shape[0]):
         own = scores[ecell_offsets[f] : ecell_offsets[f + 1]]
@@ -61,11 +60,11 @@ def look_up(ecells: Any, scores: Any, ecell_offsets: Any, start: int, out: Any) 
             out[f, j] = own[ecells[f, start + j]]
 
 
-@kernel(VOID, SINGLE_ROWS, SMALL_INTEGERS, SINGLES, FLAG, NUMBER, OUT_SINGLES)
+@kernel(VOID, SCORE_ROWS, SMALL_INTEGERS, FLOATS, FLAG, NUMBER, OUT_FLOATS)
 def add_up(scores: Any, features: Any, weights: Any, squared: bool, size: int, out: Any) -> None:
     """Write the value of one virtual feature for the first *size* rows of *scores*."""
     for j in range(size):
-        out[j] = np.float32(0.0)
+        out[j] = 0.0
     for k in range(features.size):
         own = scores[features[k]]
         weight = weights[k]
@@ -80,13 +79,13 @@ def add_up(scores: Any, features: Any, weights: Any, squared: bool, size: int, o
 @kernel(
     VOID,
     ECELL_ROWS,
-    SINGLES,
+    FLOATS,
     INTEGERS,
     INTEGERS,
     SMALL_INTEGERS,
-    SINGLES,
+    FLOATS,
     BOOLEANS,
-    OUT_SINGLE_ROWS,
+    OUT_FLOAT_ROWS,
 )
 def virtual_values(
     ecells: Any,
@@ -100,7 +99,7 @@ def virtual_values(
 ) -> None:
     """See `driftgauge.kernels.virtual_values`. *offsets* to *squared* are fields of a `VirtualTables`."""
     rows = ecells.shape[1]
-    held = np.empty((ecells.shape[0], _BLOCK), np.float32)
+    held = np.empty((ecells.shape[0], _BLOCK), np.float64)
     for start in range(0, rows, _BLOCK):
         size = min(_BLOCK, rows - start)
         look_up(ecells, scores, ecell_offsets, start, held)
@@ -120,14 +119,14 @@ def virtual_values(
 @kernel(
     VOID,
     ECELL_ROWS,
-    SINGLES,
+    FLOATS,
     INTEGERS,
     INTEGERS,
     SMALL_INTEGERS,
-    SINGLES,
+    FLOATS,
     BOOLEANS,
     INTEGERS,
-    SINGLES,
+    FLOATS,
     OUT_COUNTS,
 )
 def count_virtual(
@@ -150,8 +149,8 @@ def count_virtual(
     value for two dozen edges.
     """
     rows = ecells.shape[1]
-    held = np.empty((ecells.shape[0], _BLOCK), np.float32)
-    values = np.empty(_BLOCK, np.float32)
+    held = np.empty((ecells.shape[0], _BLOCK), np.float64)
+    values = np.empty(_BLOCK, np.float64)
     for start in range(0, rows, _BLOCK):
         size = min(_BLOCK, rows - start)
         look_up(ecells, scores, ecell_offsets, start, held)
@@ -160,12 +159,12 @@ def count_virtual(
             last = offsets[v + 1]
             add_up(held, features[first:last], weights[first:last], squared[v], size, values)
             ecell = ecell_offsets[ecells.shape[0] + v]
-            left = np.int32(size)
+            left = np.int64(size)
             for e in range(edge_offsets[v], edge_offsets[v + 1]):
                 edge = edges[e]
-                over = np.int32(0)
+                over = np.int64(0)
                 for j in range(size):
-                    over += np.int32(values[j] > edge)
+                    over += np.int64(values[j] > edge)
                 counts[ecell] += np.uint32(left - over)
                 ecell += 1
                 left = over
@@ -225,6 +224,10 @@ def advance(
         table = tables[s]
         first = component_offsets[table]
         size = component_offsets[table + 1] - first
+        total_evidence[s] = 0.0
+        total_moments[s] = 0.0
+        if size == 0:
+            continue
         held = counts[ecell_offsets[s] : ecell_offsets[s + 1]]
         own = functions[function_offsets[table] : function_offsets[table + 1]]
         for k in range(SCORES):

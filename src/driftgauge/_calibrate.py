@@ -15,23 +15,13 @@ from driftgauge.calibration import CYCLES, Calibration, StreamCalibration, TimeB
 from driftgauge.cells import Floats
 from driftgauge.detectors._bank import normal_scores, score_functions
 
-__all__ = ["SAMPLE_ROWS", "Calibrator", "sample_stride"]
-
-SAMPLE_ROWS: Final = 100_000  # at most, of which the e-cells of virtual features are cut
+__all__ = ["Calibrator"]
 
 # Fewer rows than this, and a relation between two features cannot be told from noise within a window.
 MIN_JOINT_ROWS: Final = 500
 
 # Rows that are worked on together, a multiple of BLOCK_ROWS: 2 * 5,120 rows of 240 streams are 2.5 MB.
 _CHUNK_ROWS: Final = 2 * BLOCK_ROWS
-
-
-def sample_stride(rows: int) -> int:
-    """Every how many rows one is sampled: a power of two, so that a sample can be thinned as it grows."""
-    stride = 1
-    while -(-rows // stride) > SAMPLE_ROWS:
-        stride *= 2
-    return stride
 
 
 class Calibrator:
@@ -66,7 +56,7 @@ class Calibrator:
         self._chunk = np.empty((self._offsets.size - 1, min(_CHUNK_ROWS, self._rows)), np.uint8)
         self._seconds = np.zeros(self._chunk.shape[1])
         self._filled = 0
-        self.seen = 0
+        self.rows = 0
         self._finest = times.finest() if times is not None else "none"
         self._moments: BlockMoments | None = None
         if times is not None:
@@ -92,7 +82,7 @@ class Calibrator:
             start = stop
             if self._filled == self._chunk.shape[1]:
                 self._work()
-        self.seen += rows
+        self.rows += rows
 
     def finish(self) -> Calibration | None:
         """What the rows said; None where that is nothing."""

@@ -13,7 +13,7 @@ from driftgauge._archive import content_id, damaged, read_archive, write_archive
 from driftgauge._calibration_file import pack_calibration, unpack_calibration
 from driftgauge._features import FeatureSet
 from driftgauge._fit import FitOptions
-from driftgauge._fitting import fit_rows
+from driftgauge._fitting import Batches, calibrate_batches, fit_batches, fit_rows
 from driftgauge._partial import PartialReference
 from driftgauge._reference_file import pack_features, unpack_features
 from driftgauge.calibration import Calibration
@@ -212,44 +212,90 @@ class Reference(FeatureSet):
     @classmethod
     def fit_batches(
         cls,
-        batches: Iterable[Any],
+        batches: Batches,
         *,
+        time: str | None = None,
+        timezone: str = "UTC",
+        joint: bool = True,
         on_rows: Callable[[int], object] | None = None,
         created_timestamp_seconds: float | None = None,
         **settings: Unpack[FitOptions],
     ) -> Reference:
-        """Reference of more rows than fit in memory, in one pass; how they are cut into batches makes no
-        difference.
+        """Reference of more rows than fit in memory; how they are cut into batches makes no difference.
 
         Parameters
         ----------
-        batches : iterable of data
-            Each as `fit` takes it, all with the same columns.
+        batches : iterable of data, or function that returns one
+            Each as `fit` takes it, all with the same columns, and in the order of their times if there is a
+            time column. They are read twice: counts first, then what `calibration` holds. An iterator can be
+            read only once; its reference has no calibration, until `calibrate` is given the rows again.
+        time, timezone, joint
+            As for `fit`.
         on_rows : callable, optional
-            Called after each batch with the number of rows in it, for a progress bar.
+            Called after each batch of each reading with the number of rows in it, for a progress bar.
         created_timestamp_seconds : float, optional
             Seconds since 1970; now where left out.
         **settings
             Those of `fit`.
+
+        Raises
+        ------
+        ConfigError
+            *time* with an iterator, which cannot be read twice.
 
         Notes
         -----
         A numeric column is exact up to 32,000 distinct values, as with `fit`. Beyond, it is summarised with
         a rank error of at most 0.03 % at ten million rows, which `FeatureReference.ks_error_bound` includes.
         """
-        partial = PartialReference(**settings)
-        for batch in batches:
-            before = partial.rows
-            partial.update(batch)
-            if on_rows is not None:
-                on_rows(partial.rows - before)
-        return partial.finish(created_timestamp_seconds=created_timestamp_seconds)
+        return fit_batches(
+            batches,
+            time=time,
+            timezone=timezone,
+            joint=joint,
+            on_rows=on_rows,
+            created_timestamp_seconds=created_timestamp_seconds,
+            settings=settings,
+        )
+
+    def calibrate(
+        self,
+        batches: Batches,
+        *,
+        time: str | None = None,
+        timezone: str = "UTC",
+        joint: bool = True,
+        on_rows: Callable[[int], object] | None = None,
+    ) -> Reference:
+        """This reference with a calibration learned from its rows, which are read twice.
+
+        For one that was merged, or fitted from an iterator. Parameters are those of `fit_batches`; the rows
+        must be those that the reference was made of.
+
+        Raises
+        ------
+        ConfigError
+            *batches* is an iterator, which cannot be read twice.
+        DataError
+            Another number of rows.
+
+        Examples
+        --------
+        >>> rows = [{"x": [float(i), i % 7.0], "y": [i % 3.0, 0.0]} for i in range(500)]
+        >>> merged = Reference.merge(PartialReference().update(part) for part in rows)
+        >>> [virtual.name for virtual in merged.calibrate(rows).calibration.virtual]
+        ['x + y', 'x - y', 'sum of squares']
+        """
+        return calibrate_batches(self, batches, time=time, timezone=timezone, joint=joint, on_rows=on_rows)
 
     @classmethod
     def merge(
         cls, partials: Iterable[PartialReference], *, created_timestamp_seconds: float | None = None
     ) -> Reference:
-        """Reference of the rows of all *partials* together, which are left as they were."""
+        """Reference of the rows of all *partials* together, which are left as they were.
+
+        It has no calibration: partials do not know the order of their rows. `calibrate` learns it after.
+        """
         merged: PartialReference | None = None
         for partial in partials:
             if merged is None:

@@ -26,7 +26,9 @@ _OVER_BUDGET: Final = math.exp(3.0)
 # changed and by how much. Of these the longest is read that does not reach back before the change.
 FADING_BLOCKS: Final = (3, 24, 192, 1_536)
 
-_STATE: Final = ("evidence", "moments", "recent", "recent_rows", "recent_seconds")
+_AVERAGED: Final = ("evidence", "moments", "totals", "total_moments")
+_ADDED: Final = ("recent", "recent_rows", "recent_seconds")
+_STATE: Final = (*_AVERAGED, *_ADDED)
 
 
 class Recursion:
@@ -107,7 +109,7 @@ class Recursion:
 
     def clear(self) -> None:
         """Have no evidence."""
-        for name in (*_STATE, "totals", "total_moments"):
+        for name in _STATE:
             getattr(self, name)[...] = 0
         self.evaluations = 0
 
@@ -132,20 +134,20 @@ class Recursion:
         self.evaluations = int(state["evaluations"][0])
         # It may come from a detector whose features had larger shares or a larger budget, and so higher caps.
         caps = np.repeat(self.caps, np.diff(self.tables.state_offsets))
-        self.moments *= np.minimum(1.0, caps / np.maximum(self.evidence, caps))
-        np.minimum(self.evidence, caps, out=self.evidence)
-        offsets = self.tables.state_offsets
-        for stream in range(self.totals.size):
-            own = slice(offsets[stream], offsets[stream + 1])
-            self.totals[stream] = self.evidence[own].sum()
-            self.total_moments[stream] = self.moments[own].sum()
+        if (self.evidence > caps).any():
+            self.moments *= np.minimum(1.0, caps / np.maximum(self.evidence, caps))
+            np.minimum(self.evidence, caps, out=self.evidence)
+            for stream in range(self.totals.size):
+                first, last = self.tables.state_offsets[stream : stream + 2]
+                self.totals[stream] = self.evidence[first:last].sum()
+                self.total_moments[stream] = self.moments[first:last].sum()
 
     @staticmethod
     def merge_states(states: Sequence[Mapping[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
         """Evidence averaged; what tells of recent rows, added up."""
         merged: dict[str, NDArray[Any]] = {}
         for name in _STATE:
-            together = np.mean if name in ("evidence", "moments") else np.sum
+            together = np.mean if name in _AVERAGED else np.sum
             held = together([state[name] for state in states], axis=0)
             merged[name] = held.astype(states[0][name].dtype)
         merged["evaluations"] = np.max([state["evaluations"] for state in states], axis=0)

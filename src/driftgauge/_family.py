@@ -9,7 +9,7 @@ add it; statistics have no unit at all, for the same reason. Pure and standard l
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sized
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any, Final, Literal
@@ -20,7 +20,7 @@ Instrument = Literal["gauge", "counter"]
 Level = Literal[
     "snapshot", "reference", "window", "feature", "statistics", "drift", "feature_drift", "virtual_drift"
 ]
-Shape = Literal["number", "info", "length", "by_key", "by_level", "bin_rows", "bin_ratio", "bin_range"]
+Shape = Literal["number", "info", "drifted", "by_key", "by_level", "bin_rows", "bin_ratio", "bin_range"]
 Labels = Mapping[str, str]
 Sample = tuple[Labels, float]
 
@@ -63,7 +63,7 @@ class Family:
         Which attribute of that object; ``''`` is the object itself.
     shape : str
         How it becomes samples: ``'number'`` one; ``'info'`` a constant 1, labelled with the attributes that
-        `own_labels` name; ``'length'`` how many are in it; ``'by_key'`` one a key; ``'by_level'`` one a
+        `own_labels` name; ``'drifted'`` how many in it have drifted; ``'by_key'`` one a key; ``'by_level'`` one a
         quantile level; ``'bin_rows'``, ``'bin_ratio'`` and ``'bin_range'`` one a bin, the first two
         cumulative.
 
@@ -134,8 +134,8 @@ def _info(family: Family, labels: dict[str, str], value: object, found: list[Sam
     found.append(({**labels, **own}, 1.0))
 
 
-def _length(_: Family, labels: dict[str, str], value: Sized, found: list[Sample]) -> None:
-    found.append((labels, len(value)))
+def _drifted(_: Family, labels: dict[str, str], value: Iterable[Any], found: list[Sample]) -> None:
+    found.append((labels, sum(each.drifted for each in value)))
 
 
 def _by_key(family: Family, labels: dict[str, str], value: Mapping[str, int], found: list[Sample]) -> None:
@@ -176,7 +176,7 @@ Pair = tuple[float, float]
 _READ: Final[Mapping[Shape, Callable[[Family, dict[str, str], Any, list[Sample]], None]]] = {
     "number": _number,
     "info": _info,
-    "length": _length,
+    "drifted": _drifted,
     "by_key": _by_key,
     "by_level": _by_level,
     "bin_rows": _bin_rows,

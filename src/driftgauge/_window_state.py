@@ -178,7 +178,10 @@ class WindowState:
             arrays[f"pane_{place}_occupied"] = pane.occupied
             arrays[f"pane_{place}_counts"] = pane.counts
         for name, array in (self.evidence or {}).items():
-            arrays[f"{EVIDENCE}{name}"] = array
+            arrays[f"{EVIDENCE}{name}"] = array.astype(np.float64) if array.dtype == np.float32 else array
+        header["evidence_float32"] = sorted(  # which our files do not hold
+            name for name, array in (self.evidence or {}).items() if array.dtype == np.float32
+        )
         write_archive(path, KIND, header, arrays)
 
     @classmethod
@@ -256,11 +259,18 @@ def _from_parts(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Wind
         marks=tuple(zip(mark_rows.tolist(), mark_seconds.tolist(), strict=True)),
         newest=None if newest is None else int(newest),
         panes=tuple(panes),
-        evidence={
-            name.removeprefix(EVIDENCE): array for name, array in arrays.items() if name.startswith(EVIDENCE)
-        }
-        or None,
+        evidence=_evidence(header, arrays),
     )
+
+
+def _evidence(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Evidence | None:
+    single = set(header.get("evidence_float32", ()))  # older files have neither
+    found = {name.removeprefix(EVIDENCE): name for name in arrays if name.startswith(EVIDENCE)}
+    evidence = {
+        name: arrays[member].astype(np.float32) if name in single else arrays[member]
+        for name, member in found.items()
+    }
+    return evidence or None
 
 
 def _array(

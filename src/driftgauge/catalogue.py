@@ -63,8 +63,9 @@ CATALOGUE: Final[tuple[Family, ...]] = (
     _family(
         "drift",
         "drifted_features",
-        "How many features have drifted, virtual ones included; false discoveries are within the budget",
-        shape="length",
+        "How many features have drifted, virtual ones not counted",
+        attribute="features",
+        shape="drifted",
     ),
     _family(
         "feature_drift",

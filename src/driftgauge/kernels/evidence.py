@@ -219,7 +219,10 @@ def advance(
     for h in range(bucket_rows.size):
         rows += bucket_rows[h]
     known = np.empty(SCORES + 256, np.float64)
-    exponents = np.empty(np.max(np.diff(state_offsets)), np.float64)
+    most = np.int64(0)
+    for s in range(tables.size):
+        most = max(most, state_offsets[s + 1] - state_offsets[s])
+    exponents = np.empty(most, np.float64)
     for s in range(tables.size):
         table = tables[s]
         first = component_offsets[table]

@@ -55,7 +55,7 @@ _LEAST_INFORMATION: Final = 5e-4
 
 # The rules for dependent rows; without each of them alarms were measured to come 5 to 20 times too often.
 _STRONG_DEPENDENCE: Final = 2.0
-_LARGEST_STEP: Final = 0.5
+_LARGEST_STEP: Final = 0.5 + 1e-9  # a tilt of 0.5 is still in, whichever way its deviation is rounded
 _POOLED_ROWS: Final = 20
 _LEAST_ROWS: Final = 5
 

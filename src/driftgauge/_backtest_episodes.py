@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from driftgauge._backtest_report import Alert, Cause, RuleReport
+from driftgauge._backtest_report import Alert, Cause, RuleReport, strength
 
 __all__ = ["Episodes"]
 
@@ -107,7 +107,7 @@ class Episodes:
         self._causes.clear()
 
     def _finished(self, alert: Alert) -> Alert:
-        causes = sorted(self._causes.values(), key=lambda cause: -cause.score)
+        causes = sorted(self._causes.values(), key=strength)
         if any(cause.drifted for cause in causes):
             # what was merely strongest before anything could be named
             causes = [cause for cause in causes if cause.drifted]

@@ -55,7 +55,7 @@ class Alert:
     """When it was raised. None for a static rule."""
     peak_score: float | None = None
     causes: tuple[Cause, ...] = ()
-    """Of the drift score, when it was highest; strongest first."""
+    """Of the drift score, each when it was strongest; features before virtual ones, the strongest first."""
 
     @property
     def onset_row(self) -> int | None:
@@ -226,10 +226,19 @@ def iso(seconds: float | None) -> str | None:
 
 
 def causes_of(drifts: Sequence[FeatureDrift], at_most: int = 3) -> list[FeatureDrift]:
-    """The features that e-BH names, or else the *at_most* strongest that have any evidence."""
-    ranked = sorted(drifts, key=lambda drift: -drift.score)
-    named = [drift for drift in ranked if drift.drifted]
-    return named or [drift for drift in ranked if drift.score > 0][:at_most]
+    """The features that e-BH names, or else the *at_most* strongest that have any evidence.
+
+    Virtual features come last: one feature that moves takes all its sums and differences with it.
+    """
+    named = [drift for drift in drifts if drift.drifted]
+    if not named:
+        named = sorted(drifts, key=lambda drift: -drift.score)[:at_most]
+    return sorted((drift for drift in named if drift.score > 0), key=strength)
+
+
+def strength(drift: FeatureDrift | Cause) -> tuple[bool, float]:
+    """Sorts causes: features before virtual features, the strongest first."""
+    return drift.kind == "virtual", -drift.score
 
 
 def _rule(rule: RuleReport) -> dict[str, Any]:

@@ -82,8 +82,8 @@ def replay(
     windows : window specification, or several
         What the static rules look at. Default the last 5,000 rows.
     static_rules : sequence of StaticRule
-        Default PSI over 0.1, PSI over 0.2 and KS p under 0.05, of any feature. Judged at each evaluation
-        from when the window is full.
+        Default PSI over 0.1, PSI over 0.2 and KS p under 0.05, of any feature. Judged when the drift
+        score is, from when the window is full.
     reset_on_alert : bool
         Whether evidence starts at 0 again after an alert, as when somebody acknowledges each at once. Else
         the score stays above 1 while the drift lasts and falls after it, as the live metric does.

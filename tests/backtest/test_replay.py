@@ -237,7 +237,7 @@ def test_where_nothing_can_be_named_the_strongest_stand_for_it() -> None:
     report = replay(REFERENCE, history(40), detector=Scripted(REFERENCE, [1.1], explain=explain))
     (alert,) = report.alerts
     assert alert.features == ()
-    assert [(cause.name, cause.drifted) for cause in alert.causes] == [("age + plan", False), ("age", False)]
+    assert [(cause.name, cause.drifted) for cause in alert.causes] == [("age", False), ("age + plan", False)]
     assert [feature.name for feature in report.features] == ["age", "plan", "age + plan"]
 
 

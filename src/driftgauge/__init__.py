@@ -18,6 +18,8 @@ if TYPE_CHECKING:
         MissingExtraError,
         ReferenceFileError,
         StateError,
+        TimeOrderWarning,
+        TrainingDriftWarning,
     )
     from driftgauge.exporters import exporter
     from driftgauge.monitor import Monitor
@@ -40,6 +42,8 @@ __all__ = [
     "ReferenceFileError",
     "Snapshot",
     "StateError",
+    "TimeOrderWarning",
+    "TrainingDriftWarning",
     "__version__",
     "detectors",
     "duration",
@@ -63,6 +67,8 @@ _WHERE: Final = {
     "ReferenceFileError": "errors",
     "Snapshot": "snapshot",
     "StateError": "errors",
+    "TimeOrderWarning": "errors",
+    "TrainingDriftWarning": "errors",
     "duration": "windows",
     "exporter": "exporters",
     "one_false_alert": "budget",

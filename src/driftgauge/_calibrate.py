@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from driftgauge._dependence import BLOCK_ROWS, BlockMoments
+from driftgauge._dependence import BLOCK_ROWS, BlockMoments, Integers
 from driftgauge._features import FeatureSet
-from driftgauge._season import Season, Times, find_season, no_season
+from driftgauge._half_replay import HalfReplay
+from driftgauge._season import Times, find_season
 from driftgauge._virtual import choose_virtual, virtual_ecells
 from driftgauge.calibration import CYCLES, Calibration, StreamCalibration, TimeBuckets, VirtualFeature
 from driftgauge.cells import Floats
@@ -20,8 +23,12 @@ __all__ = ["Calibrator"]
 # Fewer rows than this, and a relation between two features cannot be told from noise within a window.
 MIN_JOINT_ROWS: Final = 500
 
+# Fewer than this, and half of them are too few to be compared with.
+MIN_HALVES_ROWS: Final = 1_000
+
 # Rows that are worked on together, a multiple of BLOCK_ROWS: 2 * 5,120 rows of 240 streams are 2.5 MB.
 _CHUNK_ROWS: Final = 2 * BLOCK_ROWS
+_SHORT_ROWS: Final = 5 * _CHUNK_ROWS
 
 
 class Calibrator:
@@ -50,18 +57,21 @@ class Calibrator:
         if joint and self._rows >= MIN_JOINT_ROWS:
             self.virtual = choose_virtual(features.names, features.ecells, self._scores, self._ecells(sample))
         sizes = [each.size for each in features.ecells]
-        self._features_end = sum(sizes)
         self._offsets = np.cumsum([0, *sizes, *(feature.edges.size + 1 for feature in self.virtual)])
-        self._virtual_counts = np.zeros(int(self._offsets[-1]) - self._features_end, np.int64)
-        self._chunk = np.empty((self._offsets.size - 1, min(_CHUNK_ROWS, self._rows)), np.uint8)
-        self._seconds = np.zeros(self._chunk.shape[1])
+        # What is short is worked on as a whole, so that its halves are halves to the row.
+        chunk = self._rows if self._rows < _SHORT_ROWS else _CHUNK_ROWS
+        self._half = self._rows // 2 // chunk * chunk
+        self._chunk = np.empty((self._offsets.size - 1, chunk), np.uint8)
+        self._seconds = np.zeros(chunk)
         self._filled = 0
+        self._worked = 0
         self.rows = 0
+        self._counts = np.zeros(int(self._offsets[-1]), np.int64)
+        self._replay: HalfReplay | None = None
         self._finest = times.finest() if times is not None else "none"
-        self._moments: BlockMoments | None = None
         if times is not None:
-            functions = self._functions(self._ecells(sample))
-            self._moments = BlockMoments(self._offsets, functions, CYCLES[self._finest])
+            self._functions = self._score_functions(self._ecells(sample))
+            self._moments = self._new_moments()
 
     @property
     def needs_rows(self) -> bool:
@@ -90,30 +100,61 @@ class Calibrator:
             self._work()
         if not self.needs_rows:
             return None
-        season, effects = self._matched()
+        if self._times is not None:
+            whole = self._describe(self._moments, [each.counts for each in self._features.ecells])
+        else:
+            whole = self._without_times()
+        if self._replay is None:
+            return whole
+        return replace(whole, half_score=self._replay.score, half_features=self._replay.drifted())
+
+    def _without_times(self) -> Calibration:
         counts = [each.counts for each in self._features.ecells]
-        own = self._virtual_counts.astype(np.float64)
-        splits = self._offsets[len(counts) : -1] - self._features_end
-        counts += np.split(own, splits[1:]) if self.virtual else []
-        streams = []
-        for stream, each in enumerate(counts):
-            span = slice(int(self._offsets[stream]), int(self._offsets[stream + 1]))
-            streams.append(
-                StreamCalibration(
-                    counts=each,
-                    bucket_counts=season.counts[:, span].copy() if season.matched[stream] else None,
-                    design_effects=effects[stream].astype(np.float32),
-                )
-            )
+        counts += self._split(self._counts.astype(np.float64))[len(counts) :]
         return Calibration(
             rows=self._rows,
-            in_time_order=self._times is not None and self._times.in_order,
-            buckets=TimeBuckets(cycle=season.cycle, timezone=self._times.timezone)
-            if self._times is not None
-            else TimeBuckets(),
+            in_time_order=False,
+            buckets=TimeBuckets(),
             virtual=self.virtual,
-            streams=tuple(streams),
+            streams=tuple(
+                StreamCalibration(
+                    counts=each, bucket_counts=None, design_effects=np.ones(4 + each.size, np.float32)
+                )
+                for each in counts
+            ),
         )
+
+    def _describe(self, moments: BlockMoments, feature_counts: Sequence[Floats]) -> Calibration:
+        """What *moments* say; the counts of features where they are given, else those of the moments."""
+        times = self._times
+        assert times is not None
+        season, effects = find_season(moments, times, self._finest)
+        counts = self._split(moments.bucket_counts.sum(axis=0).astype(np.float64))
+        counts[: len(feature_counts)] = feature_counts
+        by_bucket = np.split(season.counts, self._offsets[1:-1], axis=1)
+        by_stream = np.split(effects, moments.score_offsets[1:])
+        return Calibration(
+            rows=moments.rows,
+            in_time_order=times.in_order,
+            buckets=TimeBuckets(cycle=season.cycle, timezone=times.timezone),
+            virtual=self.virtual,
+            streams=tuple(
+                StreamCalibration(
+                    counts=own,
+                    bucket_counts=np.ascontiguousarray(buckets) if matched else None,
+                    design_effects=effect.astype(np.float32),
+                )
+                for own, buckets, effect, matched in zip(
+                    counts, by_bucket, by_stream, season.matched.tolist(), strict=True
+                )
+            ),
+        )
+
+    def _split(self, by_ecell: Floats) -> list[Floats]:
+        return np.split(by_ecell, self._offsets[1:-1])
+
+    def _new_moments(self) -> BlockMoments:
+        return BlockMoments(self._offsets, self._functions, CYCLES[self._finest])
 
     def _ecells(self, cells: NDArray[np.uint16]) -> NDArray[np.uint8]:
         found = np.empty(cells.shape, np.uint8)
@@ -121,7 +162,7 @@ class Calibrator:
             np.take(each.cell_map, cells[number], out=found[number])
         return found
 
-    def _functions(self, sample: NDArray[np.uint8]) -> Floats:
+    def _score_functions(self, sample: NDArray[np.uint8]) -> Floats:
         """Score functions of all streams end to end; those of virtual features by the sample's counts."""
         functions = [score_functions(each.counts, each.ordered) for each in self._features.ecells]
         rows = np.empty((len(self.virtual), sample.shape[1]), np.uint8)
@@ -133,21 +174,31 @@ class Calibrator:
 
     def _work(self) -> None:
         """Count the rows that have gathered. They are cut in the same places however they came."""
-        rows = self._chunk[:, : self._filled]
+        rows, seconds = self._chunk[:, : self._filled], self._seconds[: self._filled]
         features = len(self._features.features)
         virtual_ecells(self.virtual, self._scores, rows[:features], rows[features:])
-        for stream in range(features, rows.shape[0]):
-            start, stop = self._offsets[stream : stream + 2] - self._features_end
-            self._virtual_counts[start:stop] += np.bincount(rows[stream], minlength=stop - start)
-        if self._times is not None and self._moments is not None:
-            self._moments.add(rows, self._times.buckets(self._finest, self._seconds[: self._filled]))
+        if self._times is None:
+            for stream in range(features, rows.shape[0]):
+                start, stop = self._offsets[stream : stream + 2]
+                self._counts[start:stop] += np.bincount(rows[stream], minlength=stop - start)
+        else:
+            buckets = self._times.buckets(self._finest, seconds)
+            self._replay_half(rows, buckets, seconds)
+            self._moments.add(rows, buckets)
+        self._worked += self._filled
         self._filled = 0
 
-    def _matched(self) -> tuple[Season, list[Floats]]:
-        """The season that is matched, and the design effects of each stream."""
-        splits = self._offsets[1:] + 4 * np.arange(1, self._offsets.size)
-        if self._times is None or self._moments is None:
-            ones = np.ones(int(splits[-1]))
-            return no_season(splits.size), np.split(ones, splits[:-1])
-        season, effects = find_season(self._moments, self._times, self._finest)
-        return season, np.split(effects, splits[:-1])
+    def _replay_half(self, rows: NDArray[np.uint8], buckets: Integers, seconds: Floats) -> None:
+        """Weigh the rows of the second half against what was learned of the first."""
+        times = self._times
+        if times is None or not times.in_order or self._rows < MIN_HALVES_ROWS:
+            return
+        half, first = 0, self._moments
+        if self._half == 0:
+            half, first = rows.shape[1] // 2, self._new_moments()
+            first.add(rows[:, :half], buckets[:half])
+        if self._replay is None and self._worked == self._half:
+            left = self._rows - self._half - half
+            self._replay = HalfReplay(self._features, self._describe(first, ()), left, times.rows_per_minute)
+        if self._replay is not None:
+            self._replay.add(rows[:, half:], seconds[half:])

@@ -121,7 +121,7 @@ def _check(calibration: Calibration, features: FeatureSet) -> None:
             and bool((each.design_effects >= 1).all())
             and bool(np.isfinite(each.counts).all())
             and bool((each.counts >= 0).all())
-            and (each.bucket_counts is None or bool(each.bucket_counts.any(axis=1).all()))
+            and (each.bucket_counts is None or int(each.bucket_counts.sum()) == calibration.rows)
             for each in calibration.streams
         )
     )

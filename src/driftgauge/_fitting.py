@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -12,12 +13,13 @@ from numpy.typing import NDArray
 from driftgauge._calibrate import Calibrator
 from driftgauge._columns import Categories, Columns
 from driftgauge._fit import FitOptions
+from driftgauge._half_replay import training_drift
 from driftgauge._partial import PartialReference
 from driftgauge._row_sample import RowSample, sample_stride
 from driftgauge._season import Times
 from driftgauge._time_column import read_times
 from driftgauge.cells import Floats
-from driftgauge.errors import ConfigError, DataError
+from driftgauge.errors import ConfigError, DataError, TimeOrderWarning, TrainingDriftWarning
 
 if TYPE_CHECKING:
     from driftgauge.reference import Reference
@@ -26,6 +28,8 @@ __all__ = ["Batches", "calibrate_batches", "fit_batches", "fit_rows"]
 
 Batches = Iterable[Any] | Callable[[], Iterable[Any]]
 _Part = tuple[Columns, Floats | None]
+
+_CALLER: Final = 4  # of Reference.fit, fit_batches or calibrate
 
 # Rows that are indexed together: 65,536 of 100 features are 13 MB of cells.
 _PART_ROWS: Final = 1 << 16
@@ -155,7 +159,17 @@ def _calibrated(
         for columns, seconds in parts():
             calibrator.add(reference.index(columns), seconds)
         _check_rows(calibrator.rows, reference.rows)
-    return reference.with_calibration(calibrator.finish())
+    calibration = calibrator.finish()
+    if times is not None and not times.in_order:
+        message = (
+            "batches do not come in the order of their times, so that rows are taken as independent; "
+            "sort them by time"
+        )
+        warnings.warn(message, TimeOrderWarning, stacklevel=_CALLER)
+    drift = training_drift(calibration)
+    if drift is not None:
+        warnings.warn(drift, TrainingDriftWarning, stacklevel=_CALLER)
+    return reference.with_calibration(calibration)
 
 
 def _check_rows(found: int, expected: int) -> None:

@@ -13,7 +13,7 @@ from driftgauge._time_buckets import local_hours
 from driftgauge.calibration import CYCLES, Cycle
 from driftgauge.cells import Floats
 
-__all__ = ["Season", "Times", "find_season", "no_season"]
+__all__ = ["Season", "Times", "find_season"]
 
 # A time bucket with fewer rows than this is too thin to be compared with; so few rows may lie in such ones.
 MIN_BUCKET_ROWS: Final = 1_000
@@ -46,6 +46,7 @@ class Times:
     rows: int = 0
     in_order: bool = True
     bucket_rows: Integers = field(default_factory=lambda: np.zeros(CYCLES["hour_weekday"], np.int64))
+    _first: float = np.inf
     _last: float = -np.inf
     _days: set[int] = field(default_factory=set)
 
@@ -55,12 +56,19 @@ class Times:
             return
         self.rows += seconds.size
         self.in_order &= bool(seconds[0] >= self._last - _BACK_SECONDS)
+        self._first = min(self._first, float(seconds[0]))
         self._last = max(self._last, float(seconds[-1]))
         hours = local_hours(seconds, self.timezone)
         days = hours // 24
         self._days.update(np.unique(days).tolist())
         bucket = hours % 24 + 24 * ((days + 3) % 7)
         self.bucket_rows += np.bincount(bucket, minlength=self.bucket_rows.size)
+
+    @property
+    def rows_per_minute(self) -> float:
+        """In the mean; all of them where they have one time."""
+        span = self._last - self._first
+        return self.rows / max(span / 60, 1.0)
 
     def cycles(self) -> list[Cycle]:
         """Cycles that the rows fill, from coarse to fine."""
@@ -113,17 +121,12 @@ class Season:
     matched : bool[S]
         The streams for which it pays.
     counts : uint32[H, E]
-        Rows by bucket and e-cell; a bucket in which the reference has no row at all has those of all buckets.
+        Rows by bucket and e-cell.
     """
 
     cycle: Cycle
     matched: NDArray[np.bool_]
     counts: NDArray[np.uint32]
-
-
-def no_season(streams: int) -> Season:
-    """That of rows without times."""
-    return Season("none", np.zeros(streams, np.bool_), np.zeros((1, 0), np.uint32))
 
 
 def find_season(moments: BlockMoments, times: Times, finest: Cycle) -> tuple[Season, Floats]:
@@ -160,6 +163,5 @@ def find_season(moments: BlockMoments, times: Times, finest: Cycle) -> tuple[Sea
             chosen, effects, share, occupied = cycle, finer_effects, finer, buckets
             matched |= pays
     counts = moments.counts_of(group_of(chosen))
-    counts[~counts.any(axis=1)] = counts.sum(axis=0)
     by_score = np.repeat(matched, np.diff(np.append(moments.score_offsets, moments.scores)))
     return Season(chosen, matched, counts.astype(np.uint32)), np.where(by_score, effects, plain)

@@ -91,11 +91,16 @@ def virtual_ecells(
     """Write the e-cell of each virtual feature in each row to ``out``, uint8[virtual, rows]."""
     used = sorted({int(number) for feature in virtual for number in feature.features})
     values = {number: scores[number][rows[number]] for number in used}
+    over = np.empty(rows.shape[1], np.bool_)
     for place, feature in enumerate(virtual):
         total = np.zeros(rows.shape[1])
         for number, weight in zip(feature.features.tolist(), feature.weights.tolist(), strict=True):
             total += weight * (values[number] ** 2 if feature.squared else values[number])
-        out[place] = np.searchsorted(feature.edges, total)
+        # 24 comparisons of a whole chunk take a tenth of what a binary search for each row does.
+        out[place] = 0
+        for edge in feature.edges:
+            np.greater(total, edge, out=over)
+            out[place] += over
 
 
 def _values(recipe: _Recipe, values: Floats) -> Floats:

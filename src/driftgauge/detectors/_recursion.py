@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from copy import copy
 from typing import Any, Final
 
 import numpy as np
@@ -62,15 +63,25 @@ class Recursion:
         watched = shares > 0
         self.caps = np.full(len(streams), 1.0)
         self.caps[watched] = _OVER_BUDGET * budget.evaluations / shares[watched]
-        components = int(self.tables.state_offsets[-1])
+        self._begin()
+
+    def _begin(self) -> None:
+        """Have arrays of its own for all that changes, with no evidence in them."""
+        components, streams = int(self.tables.state_offsets[-1]), len(self.streams)
         self.evidence = np.zeros(components)
         self.moments = np.zeros(components)
-        self.totals = np.zeros(len(streams))
-        self.total_moments = np.zeros(len(streams))
+        self.totals = np.zeros(streams)
+        self.total_moments = np.zeros(streams)
         self.recent = np.zeros((len(FADING_BLOCKS), self.ecells), np.float32)
         self.recent_rows = np.zeros(len(FADING_BLOCKS))
         self.recent_seconds = np.zeros(len(FADING_BLOCKS))
         self.evaluations = 0
+
+    def fresh(self) -> Recursion:
+        """One of the same streams and settings without evidence. They share their tables."""
+        other = copy(self)
+        other._begin()
+        return other
 
     @property
     def ecells(self) -> int:

@@ -22,6 +22,8 @@ _SINGLE: Final = 1.02
 # A sum of exponentials is finite up to ln(c / (c - 1)); a tenth of that is left as margin.
 _MARGIN: Final = 0.9
 
+_HALVINGS: Final = 40  # of an interval of at most 1: to the 12th digit
+
 
 def share_bounds(
     counts: Floats, rows: float | Floats, error: float, design_effects: float | Floats = 1.0
@@ -77,29 +79,31 @@ def cluster_exponents(jumps: Floats, design_effects: Floats) -> Floats:
     -----
     With geometric clusters the exponent ``t`` solves
     ``(exp(t a) - 1) / (c (1 - (1 - 1/c) exp(t a))) = t (exp(a) - 1)`` for the jump ``a``: growth in clusters
-    is then what single hits would bring. Found by halving an interval 60 times.
+    is then what single hits would bring. Found by halving an interval.
     """
     jumps, design_effects = np.broadcast_arrays(jumps, design_effects)
     size = (design_effects + 1) / 2
     clustered = (size > _SINGLE) & (jumps > 0)
-    c = np.where(clustered, size, 2.0)
-    a = np.where(clustered, jumps, 1.0)
-    high = np.minimum(np.log(c / (c - 1)) / a * (1 - 1e-9), 1.0)
-    low = np.full(high.shape, 1e-6)
+    exponents = np.ones(jumps.shape)
+    if not clustered.any():
+        return exponents
+    c, a = size[clustered], jumps[clustered]
+    ceiling = np.minimum(np.log(c / (c - 1)) / a * (1 - 1e-9), 1.0)
+    low, high = np.full(c.shape, 1e-6), ceiling
 
     def too_fast(exponent: Floats) -> NDArray[np.bool_]:
         growth = np.exp(exponent * a)
         fast: NDArray[np.bool_] = (growth - 1) / c / (1 - (1 - 1 / c) * growth) > exponent * np.expm1(a)
         return fast
 
-    fast_at_most = too_fast(high)
-    ceiling = high
-    for _ in range(60):
+    root_below = too_fast(ceiling)
+    for _ in range(_HALVINGS):
         middle = 0.5 * (low + high)
         fast = too_fast(middle)
         high = np.where(fast, middle, high)
         low = np.where(fast, low, middle)
-    return np.where(clustered, np.where(fast_at_most, low, ceiling), 1.0)
+    exponents[clustered] = np.where(root_below, low, ceiling)
+    return exponents
 
 
 def tail_exponents(log_ratios: Floats, design_effects: Floats) -> Floats:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
+from copy import copy
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -96,12 +97,6 @@ class DriftScore:
         if not (math.isfinite(min_effect) and 0 <= min_effect <= 1):
             message = f"min_effect must be a PSI from 0 to 1, got {min_effect!r}; 0.01 is the default"
             raise ConfigError(message)
-        self._settings = {
-            "reference": reference,
-            "budget": budget,
-            "min_effect": min_effect,
-            "weights": weights,
-        }
         self.min_effect = float(min_effect)
         calibration = getattr(reference, "calibration", None)
         features = reference.features
@@ -117,10 +112,14 @@ class DriftScore:
         self._virtual = VirtualTables.of(() if calibration is None else calibration.virtual)
         self._buckets = TimeBuckets() if calibration is None else calibration.buckets
         self._measured = calibration is not None and calibration.in_time_order
+        self._fingerprint = _fingerprint(reference.id, self.min_effect, shares > 0)
+        self._begin()
+
+    def _begin(self) -> None:
+        """Have arrays of its own for the rows that wait."""
         self._pending = np.zeros(self._recursion.ecells, np.uint32)
         self._bucket_rows = np.zeros(self._buckets.size, np.int64)
         self._first_seconds = math.inf
-        self._fingerprint = _fingerprint(reference.id, self.min_effect, shares > 0)
 
     @property
     def budget(self) -> Budget:
@@ -257,7 +256,9 @@ class DriftScore:
         StateError
             When it is of another reference, another *min_effect* or other watched features, or damaged.
         """
-        other = type(self)(**self._settings)  # type: ignore[arg-type]
+        other = copy(self)
+        other._recursion = self._recursion.fresh()
+        other._begin()
         own = other.state()
         if not np.array_equal(state.get("fingerprint", ()), own["fingerprint"]):
             message = (

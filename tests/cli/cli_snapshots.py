@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from driftgauge.snapshot import (
+    DriftSnapshot,
+    FeatureDrift,
     FeatureSnapshot,
     FeatureStatistics,
     ReferenceInfo,
@@ -61,8 +63,45 @@ def feature(name: str = "age", **changes: Any) -> FeatureSnapshot:
     return FeatureSnapshot(name=name, **values | changes)
 
 
+def evidence(name: str = "age", score: float = 0.0, kind: str = "input") -> FeatureDrift:
+    """What a drift score says of a feature."""
+    return FeatureDrift(
+        name=name,
+        kind=kind,
+        score=score,
+        log_evidence=7 * score,
+        drifted=score > 1,
+        cause="location_up" if score > 0.5 else "none",
+        cell="",
+        words="location +0.4 sd" if score > 0.5 else "",
+        onset_timestamp_seconds=None,
+    )
+
+
+def drift(*features: FeatureDrift, virtual: tuple[FeatureDrift, ...] = ()) -> DriftSnapshot:
+    """The evidence of a file; the model's is as strong as the strongest."""
+    score = max(each.score for each in (*features, *virtual))
+    return DriftSnapshot(
+        score=score,
+        log_evidence=7 * score,
+        budget_evaluations=1_000.0,
+        budget_seconds=1_000.0,
+        evaluate_seconds=1.0,
+        min_effect=0.01,
+        evaluations=1,
+        pending_rows=0,
+        dependence="assumed",
+        drifted_features=tuple(each.name for each in (*features, *virtual) if each.drifted),
+        features=features,
+        virtual=virtual,
+    )
+
+
 def snapshot(
-    *live: FeatureStatistics, rows: int = 1_000, features: tuple[FeatureSnapshot, ...] = ()
+    *live: FeatureStatistics,
+    rows: int = 1_000,
+    features: tuple[FeatureSnapshot, ...] = (),
+    drift: DriftSnapshot | None = None,
 ) -> Snapshot:
     """A snapshot of *live* in one window of *rows* rows, against 10,000 reference rows."""
     return Snapshot(
@@ -76,4 +115,5 @@ def snapshot(
         rows=rows,
         rows_sampled=rows,
         rows_sampled_out=0,
+        drift=drift,
     )

@@ -57,7 +57,7 @@ def test_a_name_never_leaves_its_cell_in_markdown(name: str) -> None:
     lines = to_markdown(named(name)).splitlines()
     assert len(lines) == 7
     bars = [i for i, character in enumerate(lines[-1]) if character == "|" and lines[-1][i - 1] != "\\"]
-    assert len(bars) == 9
+    assert len(bars) == 10
 
 
 @given(

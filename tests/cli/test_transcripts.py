@@ -41,6 +41,11 @@ TRANSCRIPTS = {
     "check_drift_markdown": "driftgauge check churn.reference drift.parquet --format markdown",
     "check_drift_junit": "driftgauge check churn.reference drift.parquet --format junit",
     "check_thresholds": "driftgauge check churn.reference drift.parquet --psi off --ks 0.01 --missing off",
+    "check_little": "driftgauge check churn.reference little.parquet",
+    "check_score": "driftgauge check churn.reference little.parquet --score 1",
+    "check_score_min_effect": "driftgauge check churn.reference little.parquet --score 1 --min-effect 0.2",
+    "check_together": "driftgauge check churn.reference together.parquet",
+    "check_score_together": "driftgauge check churn.reference together.parquet --score 1",
     "check_outputs": "driftgauge check churn.reference drift.parquet --kind output",
     "check_few_rows": "driftgauge check churn.reference few.parquet",
     "check_no_rows": "driftgauge check churn.reference none.parquet",
@@ -106,6 +111,12 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     drift.to_parquet(folder / "drift.parquet")
     drift.to_csv(folder / "drift.csv", index=False)
     drift.drop(columns=["score"]).to_parquet(folder / "absent.parquet")
+    little = frame(6_000, start=20_000)
+    little["age"] = little["age"].where(little.index % 3 > 0, 18 + (little["age"] - 18) // 2)
+    little.to_parquet(folder / "little.parquet")
+    # each column as it was, and score rises with age
+    together = frame(3_000, start=20_000).sort_values("age")
+    together.assign(score=sorted(together["score"])).to_parquet(folder / "together.parquet")
     frame(99).to_parquet(folder / "few.parquet")
     train.iloc[:0].to_parquet(folder / "none.parquet")
     pd.DataFrame({"joined": pd.date_range("2026-01-01", periods=200)}).to_parquet(folder / "dates.parquet")

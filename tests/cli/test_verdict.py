@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from cli_snapshots import feature, snapshot, statistics
+from cli_snapshots import drift, evidence, feature, snapshot, statistics
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -148,3 +148,35 @@ def test_a_rise_within_the_noise_of_few_rows_is_no_drift() -> None:
     live, before = statistics(missing_ratio=0.17), feature()
     assert judge(snapshot(live, rows=100, features=(before,)), Thresholds()).result == "no drift"
     assert judge(snapshot(live, rows=1_000, features=(before,)), Thresholds()).result == "drift"
+
+
+# ------------------------------------------------------------------------------------------------ evidence
+
+
+@given(st.floats(0, 3), st.floats(0, 3) | st.none())
+def test_evidence_decides_only_when_it_is_asked_to(score: float, limit: float | None) -> None:
+    verdict = judge(snapshot(statistics(), drift=drift(evidence(score=score))), Thresholds(score=limit))
+    assert (verdict.result == "drift") == (limit is not None and score > limit)
+    assert verdict.features[0].drift is not None
+
+
+def test_evidence_takes_no_other_reason_away() -> None:
+    verdict = judge(snapshot(statistics(psi=1.0), drift=drift(evidence(score=0.0))), Thresholds(score=1.0))
+    assert verdict.result == "drift"
+    both = judge(snapshot(statistics(psi=1.0), drift=drift(evidence(score=2.0))), Thresholds(score=1.0))
+    assert [reason.statistic for reason in both.features[0].reasons] == ["psi", "drift_score"]
+    assert both.features[0].explanation.endswith("drift score 2.00 is over 1: location +0.4 sd")
+
+
+def test_features_that_drift_only_together_are_drift_when_evidence_decides() -> None:
+    told = drift(evidence(score=0.1), virtual=(evidence("age - score", 1.5, "virtual"),))
+    verdict = judge(snapshot(statistics(), drift=told), Thresholds(score=1.0))
+    assert (verdict.result, verdict.drifted) == ("drift", ())
+    assert "most of all age - score" in verdict.explanation
+    assert judge(snapshot(statistics(), drift=told), Thresholds()).result == "no drift"
+
+
+def test_what_could_not_be_told_stays_so_whatever_the_evidence() -> None:
+    told = drift(evidence(score=2.0))
+    verdict = judge(snapshot(statistics(), drift=told), Thresholds(score=1.0), absent=["age"])
+    assert verdict.result == "could not tell"

@@ -8,8 +8,12 @@ The JSON schema, format 1 (new keys may be added, none changes its meaning withi
 - ``reference``: ``file``, ``id``, ``model``, ``model_version``, ``rows``, ``created_timestamp_seconds``;
   all but ``file`` are null when it could not be read.
 - ``live``: ``file``, ``rows``.
-- ``thresholds``: ``psi``, ``ks``, ``missing``, ``unseen``, ``out_of_range``, each a number or null (off),
-  and ``min_rows``.
+- ``thresholds``: ``psi``, ``ks``, ``missing``, ``unseen``, ``out_of_range``, ``score``, each a number or
+  null (off), and ``min_rows``.
+- ``drift``: null when too few rows were there to weigh, else ``score`` of the model, ``log_evidence``,
+  ``budget_evaluations`` (files between two false alarms), ``min_effect``, ``dependence`` (``"measured"`` or
+  ``"assumed"``), ``drifted_features`` (names, strongest first, virtual features included) and ``virtual``:
+  list of ``name`` and what ``drift`` of a feature has, for virtual features of a score of 0.5 or more.
 - ``features``: list in the reference's order. Each has ``name``, ``kind`` (``input``, ``output``), ``dtype``
   (``numeric``, ``boolean``, ``categorical``), ``result``, ``explanation`` and
 
@@ -21,6 +25,7 @@ The JSON schema, format 1 (new keys may be added, none changes its meaning withi
     ``mean``, ``standard_deviation``, ``mean_error_bound``, each a number or null;
   - ``reference``: ``missing_ratio``, ``unseen_ratio``, ``out_of_range_ratio``, ``mean``,
     ``standard_deviation``;
+  - ``drift``: null or ``score``, ``log_evidence``, ``drifted``, ``cause``, ``cell``, ``words``;
   - ``bins``: list of ``label``, ``reference_rows``, ``live_rows``.
 
 There is never a NaN or an infinity: such a number is null.
@@ -37,8 +42,9 @@ from xml.etree import ElementTree
 
 from driftgauge.cli._text import clean, number, ratio
 from driftgauge.cli._verdict import FeatureVerdict, Thresholds, Verdict
+from driftgauge.snapshot import DriftSnapshot, FeatureDrift
 
-__all__ = ["Comparison", "to_json", "to_junit", "to_markdown", "without_nan"]
+__all__ = ["Comparison", "joint_evidence", "to_json", "to_junit", "to_markdown", "why", "without_nan"]
 
 # What XML 1.0 (section 2.2, production 2) does not allow even as an entity.
 NOT_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -91,9 +97,46 @@ def to_json(comparison: Comparison) -> str:
         },
         "live": {"file": comparison.live_file, "rows": verdict.rows},
         "thresholds": {**asdict(comparison.thresholds), "min_rows": comparison.min_rows},
+        "drift": _drift(verdict.drift),
         "features": [_feature(feature) for feature in verdict.features],
     }
     return json.dumps(without_nan(document), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _drift(drift: DriftSnapshot | None) -> dict[str, Any] | None:
+    if drift is None:
+        return None
+    names = ("score", "log_evidence", "budget_evaluations", "min_effect", "dependence", "drifted_features")
+    return {
+        **{name: getattr(drift, name) for name in names},
+        "virtual": [{"name": each.name, **_evidence(each)} for each in drift.virtual if each.words],
+    }
+
+
+def _evidence(drift: FeatureDrift) -> dict[str, Any]:
+    names = ("score", "log_evidence", "drifted", "cause", "cell", "words")
+    return {name: getattr(drift, name) for name in names}
+
+
+def why(feature: FeatureVerdict) -> str:
+    """All there is to say about a feature that drifted, that could not be compared, or has evidence."""
+    said = [feature.explanation] if feature.result != "no drift" else []
+    drift = feature.drift
+    if drift is not None and drift.score > 1:
+        if feature.result == "no drift":
+            said.append(f"under the thresholds; evidence: {drift.words}")
+        elif not any(reason.statistic == "drift_score" for reason in feature.reasons):
+            said.append(f"evidence: {drift.words}")
+    return "; ".join(said)
+
+
+def joint_evidence(verdict: Verdict) -> str:
+    """The same of features together, where there is none about a single one."""
+    drift = verdict.drift
+    if drift is None or drift.score <= 1 or any(each.score > 1 for each in drift.features):
+        return ""
+    strongest = max((*drift.features, *drift.virtual), key=lambda each: each.score)
+    return f"evidence: features changed together, most of all {strongest.name}"
 
 
 def _feature(feature: FeatureVerdict) -> dict[str, Any]:
@@ -122,6 +165,7 @@ def _feature(feature: FeatureVerdict) -> dict[str, Any]:
         "reasons": [asdict(reason) for reason in feature.reasons],
         "statistics": statistics,
         "reference": {name: getattr(reference, f"reference_{name}", None) for name in names},
+        "drift": None if feature.drift is None else _evidence(feature.drift),
         "bins": bins,
     }
 
@@ -135,11 +179,13 @@ def to_markdown(comparison: Comparison) -> str:
         f"{_cell(verdict.explanation)}. Reference {_code(comparison.reference_file)}"
         f"{_rows(comparison.reference_rows)}, live {_code(comparison.live_file)}{_rows(verdict.rows)}.",
     ]
+    if together := joint_evidence(verdict):
+        lines[-1] += f" {_cell(together)}."
     if verdict.features:
         lines += [
             "",
-            "| feature | result | PSI | noise | KS | noise | missing | why |",
-            "| --- | --- | ---: | ---: | ---: | ---: | ---: | --- |",
+            "| feature | result | score | PSI | noise | KS | noise | missing | why |",
+            "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | --- |",
         ]
         lines += [_row(feature) for feature in verdict.features]
     return "\n".join(lines) + "\n"
@@ -167,9 +213,10 @@ def _code(text: str) -> str:
 def _row(feature: FeatureVerdict) -> str:
     live = feature.statistics
     numbers = (
-        [""] * 5
+        [""] * 6
         if live is None
         else [
+            number(feature.drift.score if feature.drift else None, 2),
             number(live.psi),
             number(live.psi_critical),
             number(live.ks),
@@ -178,8 +225,7 @@ def _row(feature: FeatureVerdict) -> str:
         ]
     )
     result = f"**{feature.result}**" if feature.result != "no drift" else feature.result
-    why = _cell(feature.explanation) if feature.result != "no drift" else ""
-    return "| " + " | ".join([_cell(feature.name), result, *numbers, why]) + " |"
+    return "| " + " | ".join([_cell(feature.name), result, *numbers, _cell(why(feature))]) + " |"
 
 
 def to_junit(comparison: Comparison) -> str:

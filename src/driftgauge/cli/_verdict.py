@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Final, Literal
 
-from driftgauge.snapshot import FeatureSnapshot, FeatureStatistics, Snapshot
+from driftgauge.snapshot import DriftSnapshot, FeatureDrift, FeatureSnapshot, FeatureStatistics, Snapshot
 
 __all__ = [
     "FeatureVerdict",
@@ -49,6 +49,9 @@ class Thresholds:
         Off: PSI covers the same change and is defined for every type. 0.1 is a sensible start.
     missing, unseen, out_of_range : float, default 0.05
         Rise of the ratio over the reference's own, as a share of rows. Our choice.
+    score : float, default None
+        Off: evidence says that something changed, however little. With enough rows 0.02 of PSI has it.
+        1 is the budget.
     """
 
     psi: float | None = 0.2
@@ -56,6 +59,7 @@ class Thresholds:
     missing: float | None = 0.05
     unseen: float | None = 0.05
     out_of_range: float | None = 0.05
+    score: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +86,7 @@ class FeatureVerdict:
     """One line for people, never empty."""
     statistics: FeatureStatistics | None
     reference: FeatureSnapshot | None
+    drift: FeatureDrift | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +97,7 @@ class Verdict:
     explanation: str
     rows: int
     features: tuple[FeatureVerdict, ...]
+    drift: DriftSnapshot | None = None
 
     @property
     def exit_status(self) -> int:
@@ -158,14 +164,31 @@ def judge(
     chosen = [feature for feature in snapshot.features if only is None or feature.name in only]
     if live.rows < min_rows or not statistics:
         return unknown(f"{live.rows:,} rows are fewer than the {min_rows:,} needed", rows=live.rows)
+    drift = snapshot.drift
+    evidence = {} if drift is None else {each.name: each for each in drift.features}
     verdicts = tuple(
         _absent(feature)
         if feature.name in absent
-        else _feature(feature, statistics[feature.name], thresholds, snapshot.reference.rows, live.rows)
+        else _feature(
+            feature,
+            statistics[feature.name],
+            thresholds,
+            snapshot.reference.rows,
+            live.rows,
+            evidence.get(feature.name),
+        )
         for feature in chosen
     )
-    result, explanation = _overall(verdicts)
-    return Verdict(result=result, explanation=explanation, rows=live.rows, features=verdicts)
+    together = None if drift is None else _together(drift, thresholds.score)
+    result, explanation = _overall(verdicts, together)
+    return Verdict(result=result, explanation=explanation, rows=live.rows, features=verdicts, drift=drift)
+
+
+def _together(drift: DriftSnapshot, limit: float | None) -> FeatureDrift | None:
+    """What is strongest of all that is watched, when the model's score is over its limit."""
+    if limit is None or drift.score <= limit:
+        return None
+    return max((*drift.features, *drift.virtual), key=lambda each: each.score, default=None)
 
 
 def unknown(explanation: str, *, rows: int = 0) -> Verdict:
@@ -173,13 +196,15 @@ def unknown(explanation: str, *, rows: int = 0) -> Verdict:
     return Verdict(result="could not tell", explanation=explanation, rows=rows, features=())
 
 
-def _overall(verdicts: tuple[FeatureVerdict, ...]) -> tuple[Result, str]:
+def _overall(verdicts: tuple[FeatureVerdict, ...], together: FeatureDrift | None) -> tuple[Result, str]:
     missing = [verdict.name for verdict in verdicts if verdict.result == "could not tell"]
     drifted = sum(verdict.result == "drift" for verdict in verdicts)
     count = f"{drifted} of {len(verdicts)} features drifted"
     if missing:
         noun = "column" if len(missing) == 1 else "columns"
         return "could not tell", f"{len(missing)} {noun} of the reference not in the file; {count}"
+    if together is not None and not drifted:
+        return "drift", f"no feature drifted by itself, together they did, most of all {together.name}"
     return ("drift" if drifted else "no drift"), count
 
 
@@ -202,6 +227,7 @@ def _feature(
     thresholds: Thresholds,
     reference_rows: int,
     live_rows: int,
+    drift: FeatureDrift | None,
 ) -> FeatureVerdict:
     ratios = []
     limits = (thresholds.missing, thresholds.unseen, thresholds.out_of_range)
@@ -215,6 +241,7 @@ def _feature(
         *_effect("PSI", "psi", live.psi, live.psi_critical, thresholds.psi, move),
         *_effect("KS", "ks", live.ks, live.ks_critical, thresholds.ks),
         *ratios,
+        *_evidence(drift, thresholds.score),
     ]
     return FeatureVerdict(
         name=feature.name,
@@ -225,7 +252,17 @@ def _feature(
         explanation="; ".join(reason.text for reason in reasons) or "within thresholds and noise",
         statistics=live,
         reference=feature,
+        drift=drift,
     )
+
+
+def _evidence(drift: FeatureDrift | None, threshold: float | None) -> list[Reason]:
+    if drift is None or threshold is None or drift.score <= threshold:
+        return []
+    text = f"drift score {drift.score:.2f} is over {threshold:g}" + (
+        f": {drift.words}" if drift.words else ""
+    )
+    return [Reason(statistic="drift_score", value=drift.score, threshold=threshold, critical=None, text=text)]
 
 
 def _effect(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from driftgauge.cli._formats import Comparison
     from driftgauge.cli._verdict import FeatureVerdict, Thresholds
     from driftgauge.reference import Reference
+    from driftgauge.snapshot import DriftSnapshot
 
 __all__ = ["command"]
 
@@ -56,6 +57,14 @@ def _limit(flag: str, default: str, text: str) -> Callable[[Any], Any]:
 @_limit("--missing", "0.05", "Drift when the missing ratio rises by more.")
 @_limit("--unseen", "0.05", "Drift when the ratio of unseen categories rises by more.")
 @_limit("--out-of-range", "0.05", "Drift when the out-of-range ratio rises by more.")
+@_limit("--score", "off", "Drift when the drift score is over this; 1 is one false alarm in 1,000 files.")
+@click.option(
+    "--min-effect",
+    type=click.FloatRange(0, 1),
+    default=0.01,
+    show_default=True,
+    help="What the drift score takes as no drift, as PSI.",
+)
 @click.option(
     "--min-rows",
     type=click.IntRange(min=1),
@@ -70,6 +79,7 @@ def command(
     file: str,
     style: str,
     min_rows: int,
+    min_effect: float,
     features: tuple[str, ...],
     kind: str | None,
     **limits: float | None,
@@ -80,14 +90,17 @@ def command(
     does not have, a file that cannot be read, wrong usage).
 
     A feature drifts when a number is over its threshold and over what sampling noise alone explains at this
-    number of rows (one look, level 0.999).
+    number of rows (one look, level 0.999). The drift score says how sure it is that something changed,
+    however little: all rows of the file are weighed at once, whatever their order, and over all features
+    together it passes 1 by chance in one file of 1,000. It decides only with --score. What changed when, in a
+    history with times, `driftgauge backtest` tells.
     """
     from driftgauge.cli._formats import Comparison
     from driftgauge.cli._verdict import Thresholds, unknown
 
     thresholds = Thresholds(**limits)
     try:
-        comparison = _compare(reference, file, thresholds, min_rows, features, kind)
+        comparison = _compare(reference, file, thresholds, min_rows, min_effect, features, kind)
     except (DataError, ReferenceFileError) as error:
         if style == "table":
             raise
@@ -112,6 +125,7 @@ def _compare(
     file: str,
     thresholds: Thresholds,
     min_rows: int,
+    min_effect: float,
     features: tuple[str, ...],
     kind: str | None,
 ) -> Comparison:
@@ -123,9 +137,10 @@ def _compare(
 
     reference = Reference.load(path)
     chosen = _choose(reference, features, kind)
-    whole, there = _count(reference, file, chosen)
+    whole, there, drift = _count(reference, file, chosen, min_effect)
     now_seconds = time.time()
-    snapshot = evaluate(reference, [whole], now_seconds=now_seconds, min_rows=1)
+    # the lines of noise stay those of one look, which this is
+    snapshot = replace(evaluate(reference, [whole], now_seconds=now_seconds, min_rows=1), drift=drift)
     absent = chosen - there if whole.rows else frozenset()
     return Comparison(
         verdict=judge(snapshot, thresholds, only=chosen, absent=absent, min_rows=min_rows),
@@ -173,11 +188,15 @@ class _WholeFile:
         return 0.0
 
 
-def _count(reference: Reference, file: str, chosen: frozenset[str]) -> tuple[_WholeFile, frozenset[str]]:
-    """Counts of the whole file in bounded memory, and the columns that it has."""
+def _count(
+    reference: Reference, file: str, chosen: frozenset[str], min_effect: float
+) -> tuple[_WholeFile, frozenset[str], DriftSnapshot | None]:
+    """Counts of the whole file in bounded memory, the columns that it has, and what the evidence is."""
     import numpy as np
 
+    from driftgauge import kernels
     from driftgauge.cli._console import row_progress
+    from driftgauge.cli._one_look import OneLook
     from driftgauge.files import read_batches, total_rows
 
     total = total_rows(file)
@@ -189,15 +208,21 @@ def _count(reference: Reference, file: str, chosen: frozenset[str]) -> tuple[_Wh
     # a code such as 0123 must not become the number 123 on its way from a file without types
     text = {feature.name for feature in reference.features if feature.dtype == "categorical"}
     counts = np.zeros(reference.layout.cells, np.uint32)
-    rows, there = 0, frozenset[str]()
+    rows, there, look = 0, frozenset[str](), None
     with row_progress(f"check {file}", total) as on_rows:
         if columns != []:
             for batch in read_batches(file, columns=columns, text=text):
-                counts += reference.count(batch)
-                rows += batch.num_rows
                 there = there or frozenset(batch.column_names)
+                if look is None and chosen & there:
+                    look = OneLook(reference, chosen & there, min_effect)
+                indices = reference.index(batch)
+                kernels.add_counts(indices, reference.layout.cell_offsets, counts)
+                if look is not None:
+                    look.add(indices)
+                rows += batch.num_rows
                 on_rows(batch.num_rows)
-    return _WholeFile(reference.id, counts, rows or total or 0), there
+    drift = None if look is None else look.drift()
+    return _WholeFile(reference.id, counts, rows or total or 0), there, drift
 
 
 def _write(comparison: Comparison, style: str) -> None:
@@ -212,7 +237,7 @@ def _write(comparison: Comparison, style: str) -> None:
         click.echo(writer(comparison), nl=False)
 
 
-COLUMNS = ("feature", "PSI", "noise", "KS", "noise", "missing", "unseen", "out of range", "result")
+COLUMNS = ("feature", "score", "PSI", "noise", "KS", "noise", "missing", "unseen", "out of range", "result")
 STYLES = {"drift": "bold red", "could not tell": "yellow", "no drift": "green"}
 
 
@@ -220,6 +245,7 @@ def _print(comparison: Comparison) -> None:
     from rich.text import Text
 
     from driftgauge.cli._console import console, plain_table, print_table
+    from driftgauge.cli._formats import joint_evidence, why
     from driftgauge.cli._text import clean
 
     screen, verdict = console(), comparison.verdict
@@ -231,12 +257,14 @@ def _print(comparison: Comparison) -> None:
         print_table(screen, table)
         screen.print()
     for feature in verdict.features:
-        if feature.result != "no drift":
-            line = Text(clean(feature.name), style="bold").append(
-                f": {clean(feature.explanation)}", style="none"
-            )
+        if told := why(feature):
+            line = Text(clean(feature.name), style="bold").append(f": {clean(told)}", style="none")
             screen.print(line, soft_wrap=True)
+    if together := joint_evidence(verdict):
+        screen.print(clean(together), soft_wrap=True)
     compared = f"reference {comparison.reference_rows:,} rows, file {verdict.rows:,} rows"
+    if verdict.drift is not None:
+        compared += f", drift score {verdict.drift.score:.2f} in one look"
     end = Text(verdict.result, style=STYLES[verdict.result])
     screen.print(end.append(f": {clean(verdict.explanation)}; {compared}", style="none"), soft_wrap=True)
 
@@ -246,8 +274,9 @@ def _numbers(feature: FeatureVerdict) -> list[str]:
 
     live = feature.statistics
     if live is None:
-        return [""] * 7
+        return [""] * 8
     return [
+        number(feature.drift.score if feature.drift else None, 2),
         number(live.psi),
         number(live.psi_critical),
         number(live.ks),

@@ -19,6 +19,7 @@ from measure import HERE
 __all__ = ["SCRIPTS", "main"]
 
 SCRIPTS = {
+    "real_data": "real_data.py",
     "peers": "bench_peers.py",
     "binning": "bench_binning.py",
     "watch": "bench_watch.py",

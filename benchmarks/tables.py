@@ -34,8 +34,9 @@ ROOT = HERE.parent
 BEGIN = "<!-- bench:begin -->"
 END = "<!-- bench:end -->"
 
-ORDER = ("peers", "binning", "watch", "memory", "import", "scrape", "resolution")
+ORDER = ("real_data", "peers", "binning", "watch", "memory", "import", "scrape", "resolution")
 HEADS = {
+    "real_data": "Real data",
     "peers": "KS and PSI against peers",
     "binning": "Binning",
     "watch": "A watched predict function",
@@ -45,6 +46,7 @@ HEADS = {
     "resolution": "Quantile cells: resolution against error",
 }
 SHOWN = (
+    "real_data",
     "peers",
     "binning",
     "watch",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from driftgauge._backtest_report import Alert, Cause, RuleReport, strength
+from driftgauge._backtest_report import Alert, Cause, RuleReport
 
 __all__ = ["Episodes"]
 
@@ -17,21 +17,25 @@ class Episodes:
     ----------
     name, window : str
         As in `RuleReport`.
+    keep_firing : int
+        Evaluations in a row at which the rule must not hold before an alert ends.
     """
 
-    def __init__(self, name: str, window: str = "") -> None:
+    def __init__(self, name: str, window: str = "", *, keep_firing: int = 0) -> None:
         self._name = name
         self._window = window
+        self._keep_firing = keep_firing
         self._evaluations = 0
         self._over = 0
         self._closed: list[Alert] = []
         self._open: Alert | None = None
+        self._calm = 0
         self._features: dict[str, None] = {}
         self._causes: dict[str, Cause] = {}
 
     @property
     def is_open(self) -> bool:
-        """Whether the rule held at the last evaluation."""
+        """Whether an alert has not ended."""
         return self._open is not None
 
     @property
@@ -39,15 +43,11 @@ class Episodes:
         """What the open alert has named so far."""
         return frozenset(self._features)
 
-    @property
-    def peak_score(self) -> float:
-        """Highest score of the open alert; 0 when none is open."""
-        return 0.0 if self._open is None else self._open.peak_score or 0.0
-
     def add(self, row: int, seconds: float | None, over: bool, score: float | None = None) -> bool:
         """One evaluation after so many rows; whether it raised an alert."""
         self._evaluations += 1
         self._over += over
+        self._calm = 0 if over else self._calm + 1
         if self._open is None:
             if over:
                 self._open = Alert(
@@ -60,9 +60,9 @@ class Episodes:
                     peak_score=score,
                 )
             return over
-        if not over:
+        if self._calm > self._keep_firing:
             self._close(row, seconds)
-        elif score is not None and score > self.peak_score:
+        elif score is not None and score > (self._open.peak_score or 0.0):
             self._open = replace(self._open, peak_score=score)
         return False
 
@@ -71,20 +71,11 @@ class Episodes:
         self._features.update(dict.fromkeys(features))
 
     def explain(self, causes: Iterable[Cause]) -> None:
-        """Put down the causes of the open alert: each as it was when strongest, but with its first onset."""
+        """Put down the causes of the open alert; of each counts what was said first."""
         for cause in causes:
             before = self._causes.get(cause.name)
-            if before is None:
+            if before is None or (cause.drifted and not before.drifted):
                 self._causes[cause.name] = cause
-            elif cause.score > before.score:
-                self._causes[cause.name] = replace(
-                    cause,
-                    drifted=cause.drifted or before.drifted,
-                    onset_row=before.onset_row,
-                    onset_seconds=before.onset_seconds,
-                )
-            elif cause.drifted and not before.drifted:
-                self._causes[cause.name] = replace(before, drifted=True)
 
     def report(self) -> RuleReport:
         """All alerts so far; one that is open stays so."""
@@ -107,8 +98,9 @@ class Episodes:
         self._causes.clear()
 
     def _finished(self, alert: Alert) -> Alert:
-        causes = sorted(self._causes.values(), key=strength)
+        causes = list(self._causes.values())
         if any(cause.drifted for cause in causes):
             # what was merely strongest before anything could be named
             causes = [cause for cause in causes if cause.drifted]
+        causes.sort(key=lambda cause: cause.row)  # stable: of one row, in the order given
         return replace(alert, features=tuple(self._features), causes=tuple(causes))

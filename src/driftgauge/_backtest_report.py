@@ -33,6 +33,8 @@ class Cause:
     cell: str
     words: str
     """``'location +0.4 sd'``."""
+    row: int
+    """Rows that had come when it was first named. The other fields are of that moment."""
     onset_row: int | None
     """Rows that had come when it began, by the evidence."""
     onset_seconds: float | None
@@ -40,14 +42,14 @@ class Cause:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
-    """One episode: from the evaluation that raised it to the first that no longer did."""
+    """One episode: from the evaluation that raised it to the one that ended it."""
 
     row: int
     """Rows that had come when it was raised."""
     seconds: float | None
     """When that was; None without a time column."""
     cleared_row: int | None
-    """Rows that had come when it ended; None when it still held at the end."""
+    """Rows that had come when it ended; None when it had not at the end of the history."""
     cleared_seconds: float | None
     features: tuple[str, ...]
     """What was named at any time while it held; the first to be named first."""
@@ -55,7 +57,7 @@ class Alert:
     """When it was raised. None for a static rule."""
     peak_score: float | None = None
     causes: tuple[Cause, ...] = ()
-    """Of the drift score, each when it was strongest; features before virtual ones, the strongest first."""
+    """Of the drift score: who was named first comes first, and of those features before virtual ones."""
 
     @property
     def onset_row(self) -> int | None:
@@ -233,12 +235,8 @@ def causes_of(drifts: Sequence[FeatureDrift], at_most: int = 3) -> list[FeatureD
     named = [drift for drift in drifts if drift.drifted]
     if not named:
         named = sorted(drifts, key=lambda drift: -drift.score)[:at_most]
-    return sorted((drift for drift in named if drift.score > 0), key=strength)
-
-
-def strength(drift: FeatureDrift | Cause) -> tuple[bool, float]:
-    """Sorts causes: features before virtual features, the strongest first."""
-    return drift.kind == "virtual", -drift.score
+    found = [drift for drift in named if drift.score > 0]
+    return sorted(found, key=lambda drift: (drift.kind == "virtual", -drift.score))
 
 
 def _rule(rule: RuleReport) -> dict[str, Any]:

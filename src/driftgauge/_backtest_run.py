@@ -43,6 +43,7 @@ class Replay:
     timed : bool
         Whether batches come with times.
     reset_on_alert : bool
+    keep_firing : int
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class Replay:
         *,
         timed: bool,
         reset_on_alert: bool,
+        keep_firing: int,
     ) -> None:
         self._reference = reference
         self._detector = detector
@@ -71,8 +73,11 @@ class Replay:
         self._blocks: tuple[list[float], list[int]] = ([], [])  # when and at which row each began
         self._looks = 0
         self._explained = 0.0  # the model's score when causes were last asked for
-        self._drift = Episodes("drift score")
-        self._static = [[Episodes(rule.name, one.spec.name) for rule in one.rules] for one in windows]
+        self._drift = Episodes("drift score", keep_firing=0 if reset_on_alert else keep_firing)
+        self._static = [
+            [Episodes(rule.name, one.spec.name, keep_firing=keep_firing) for rule in one.rules]
+            for one in windows
+        ]
         self._crossed = [np.full((len(one.rules), size), -1, np.int64) for one in windows]
 
     def take(self, batch: Any, seconds: Floats | None) -> int:
@@ -155,6 +160,7 @@ class Replay:
                 cause=drift.cause,
                 cell=drift.cell,
                 words=drift.words,
+                row=self._clock.rows,
                 onset_row=self._row_of(drift.onset_timestamp_seconds),
                 onset_seconds=drift.onset_timestamp_seconds if self._timed else None,
             )

@@ -57,6 +57,7 @@ def replay(
     rows_per_evaluation: int | None = None,
     windows: WindowSpec | Sequence[WindowSpec] = LAST_ROWS,
     static_rules: Sequence[StaticRule] = RULES_OF_THUMB,
+    keep_firing: int = 10,
     reset_on_alert: bool = False,
     detector: Detector | None = None,
     on_rows: Callable[[int], object] | None = None,
@@ -84,9 +85,13 @@ def replay(
     static_rules : sequence of StaticRule
         Default PSI over 0.1, PSI over 0.2 and KS p under 0.05, of any feature. Judged when the drift
         score is, from when the window is full.
+    keep_firing : int
+        Evaluations in a row at which a rule must not hold before its alert ends, from 0 up, as Prometheus'
+        ``keep_firing_for`` has it. Default 10, at an evaluation a minute ten minutes: a number that goes to
+        and fro over its line is one alert. For the static rules too.
     reset_on_alert : bool
-        Whether evidence starts at 0 again after an alert, as when somebody acknowledges each at once. Else
-        the score stays above 1 while the drift lasts and falls after it, as the live metric does.
+        Whether evidence starts at 0 again after an alert, as when somebody acknowledges each at once, which
+        ends it. Else the score stays above 1 while drift lasts and falls after it, as the live metric does.
     detector : Detector, optional
         Another one, with no evidence yet; its own budget holds and *budget*, *min_effect* and *weights* must
         be left out.
@@ -123,6 +128,9 @@ def replay(
     """
     specs = (windows,) if isinstance(windows, Rows | Duration) else tuple(windows)
     per = _check(specs, time, rows_per_evaluation)
+    if keep_firing < 0:
+        message = f"keep_firing must be at least 0 evaluations, got {keep_firing!r}"
+        raise ConfigError(message)
     if detector is None:
         from driftgauge.detectors.drift_score import DriftScore
 
@@ -139,6 +147,7 @@ def replay(
         [WindowRules(spec, static_rules, reference) for spec in specs] if static_rules else [],
         timed=time is not None,
         reset_on_alert=reset_on_alert,
+        keep_firing=keep_firing,
     )
     zone = "UTC" if reference.calibration is None else reference.calibration.buckets.timezone
     for batch in _batches(history):

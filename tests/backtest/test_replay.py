@@ -66,7 +66,7 @@ def test_by_time_too(seconds: list[int], cuts: list[int]) -> None:
 
 @given(st.lists(st.floats(0, 3), min_size=1, max_size=40))
 def test_alerts_are_the_runs_of_scores_above_1(scores: list[float]) -> None:
-    report = replay(REFERENCE, history(20 * len(scores)), detector=Scripted(REFERENCE, scores))
+    report = replay(REFERENCE, history(20 * len(scores)), detector=Scripted(REFERENCE, scores), keep_firing=0)
     assert report.drift.evaluations == report.evaluations == len(scores)
     assert report.drift.evaluations_over == sum(score > 1 for score in scores)
     found = [(alert.row, alert.cleared_row) for alert in report.alerts]
@@ -189,6 +189,7 @@ def test_rules_stand_beside_each_window() -> None:
     [
         ({"rows_per_evaluation": 0}, "rows_per_evaluation must be a whole number and at least 1, got 0"),
         ({"rows_per_evaluation": True}, "got True"),
+        ({"keep_firing": -1}, "keep_firing must be at least 0"),
         ({"windows": duration("1h")}, "needs times; name the column"),
         ({"budget": one_false_alert()}, "has its own budget"),
         ({"time": "when"}, "'when'"),
@@ -208,7 +209,7 @@ def test_a_line_that_all_or_none_cross_is_no_rule(make: Any, threshold: float) -
 # story
 
 
-def test_an_alert_names_its_causes_as_they_were_when_strongest() -> None:
+def test_an_alert_names_its_causes_as_they_were_when_first_named() -> None:
     def explain(evaluations: int) -> tuple[list[Any], list[Any]]:
         onset = 60.0 * 3 if evaluations >= 4 else None
         age = drift("age", 0.3 * evaluations, onset_timestamp_seconds=onset)
@@ -218,13 +219,14 @@ def test_an_alert_names_its_causes_as_they_were_when_strongest() -> None:
 
     scores = [0.3, 0.6, 0.9, 1.2, 1.5, 1.8, 0.2]
     detector = Scripted(REFERENCE, scores, explain=explain)
-    report = replay(REFERENCE, history(140), detector=detector)
+    report = replay(REFERENCE, history(140), detector=detector, keep_firing=0)
     (alert,) = report.alerts
     assert (alert.row, alert.cleared_row, alert.score, alert.peak_score) == (80, 140, 1.2, 1.8)
     assert alert.features == ("age", "plan"), "plan was named at 1.0 and later"
-    assert [(cause.name, cause.words) for cause in alert.causes] == [
-        ("age", "location +1.8 sd"), ("plan", "paid +5 %")
+    assert [(cause.name, cause.words, cause.row) for cause in alert.causes] == [
+        ("age", "location +1.2 sd", 80), ("plan", "paid +5 %", 100)
     ]  # fmt: skip
+    assert report.features[0].words == "location +1.8 sd", "a feature's own line says it when strongest"
     assert alert.onset_row == 60, "the block that began at 180 s had 60 rows before it"
     assert report.dependence == "assumed"
     assert [feature.first_row for feature in report.features] == [80, None]
@@ -239,6 +241,15 @@ def test_where_nothing_can_be_named_the_strongest_stand_for_it() -> None:
     assert alert.features == ()
     assert [(cause.name, cause.drifted) for cause in alert.causes] == [("age", False), ("age + plan", False)]
     assert [feature.name for feature in report.features] == ["age", "plan", "age + plan"]
+
+
+def test_a_score_that_goes_to_and_fro_is_one_alert() -> None:
+    scores = [0.5, 1.1, 0.9, 0.9, 1.2, 0.8, 0.8, 0.8, 0.7, 1.3]
+    settings: dict[str, Any] = {"detector": Scripted(REFERENCE, scores), "static_rules": []}
+    report = replay(REFERENCE, history(200), **settings, keep_firing=2)
+    found = [(alert.row, alert.cleared_row, alert.peak_score) for alert in report.alerts]
+    assert found == [(40, 160, 1.2), (200, None, 1.3)]
+    assert report.drift.evaluations_over == 3
 
 
 def test_evidence_starts_again_where_that_is_wanted() -> None:

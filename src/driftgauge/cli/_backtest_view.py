@@ -91,7 +91,8 @@ def _alerts(screen: Console, report: BacktestReport) -> None:
         for cause in alert.causes[:CAUSES]:
             line = Text("  ").append(clean(cause.name), style="bold")
             began = "" if cause.onset_row is None else f", began near row {cause.onset_row:,}"
-            line.append(f": {clean(cause.words)}, score {number(cause.score, 2)}{began}", style="none")
+            named = "" if cause.row == alert.row else f" at row {cause.row:,}"
+            line.append(f": {clean(cause.words)}, score {number(cause.score, 2)}{named}{began}", style="none")
             screen.print(line, soft_wrap=True)
         if len(alert.causes) > CAUSES:
             screen.print(Text(f"  and {len(alert.causes) - CAUSES} more"), soft_wrap=True)

@@ -81,6 +81,13 @@ def _plot(_: click.Context, __: click.Parameter, value: str | None) -> str | Non
     callback=_window,
     help="What PSI and KS look at, for example 5000 or 1d.",
 )
+@click.option(
+    "--keep-firing",
+    type=click.IntRange(min=0),
+    default=10,
+    show_default=True,
+    help="Evaluations below its line before an alert ends.",
+)
 @click.option("--reset-on-alert", is_flag=True, help="Start evidence at 0 again after each alert.")
 @click.option("--format", "style", type=click.Choice(["table", "json"]), default="table", show_default=True)
 @click.option(

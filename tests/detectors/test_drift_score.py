@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import math
 
 import numpy as np
@@ -215,6 +217,31 @@ def test_each_row_may_have_a_time_of_its_own(reference: Reference) -> None:
     each.evaluate(140.0)
     assert (one.log_evidence() == each.log_evidence()).all()
     assert one.state()["moments"] == pytest.approx(each.state()["moments"])
+
+
+def test_more_rows_than_are_held_at_once_count_the_same(reference: Reference) -> None:
+    rows = np.repeat(reference.index(people(np.random.default_rng(17), 100)), 200, axis=1)
+    one, many = DriftScore(reference), DriftScore(reference)
+    one.add(rows, 0.0)
+    for part in np.array_split(rows, 7, axis=1):
+        many.add(part, 0.0)
+    assert (one.state()["pending"] == many.state()["pending"]).all()
+    assert one.pending_rows == many.pending_rows == 20_000
+
+
+def test_a_time_that_is_no_number_does_not_stay(reference: Reference) -> None:
+    detector = DriftScore(reference)
+    rng = np.random.default_rng(18)
+    detector.add(reference.index(people(rng, 50)), np.full(50, np.nan))
+    detector.evaluate(1.7e9)
+    feed(detector, reference, rng, 20, older=20)
+    assert detector.snapshot().features[0].onset_timestamp_seconds == pytest.approx(1.7e9, abs=120)
+
+
+def test_what_is_told_can_be_written_as_json(reference: Reference) -> None:
+    detector = DriftScore(reference, weights={"age": 0.0})
+    told = dataclasses.asdict(detector.snapshot())
+    assert json.loads(json.dumps(told, allow_nan=False))["log_evidence"] == -60.0
 
 
 # Forgetting, saving, merging.

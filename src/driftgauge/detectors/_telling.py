@@ -14,6 +14,9 @@ __all__ = ["drift_snapshot"]
 # From here on people are told a cause: below, the strongest component is whichever had luck.
 _WORTH_WORDS: Final = 0.5
 
+# Stands for no evidence at all: minus infinity is no number in JSON, nor on a chart.
+_NO_EVIDENCE: Final = -60.0
+
 
 def drift_snapshot(
     recursion: Recursion, *, features: int, min_effect: float, pending_rows: int, dependence: str
@@ -38,7 +41,7 @@ def drift_snapshot(
     )
     return DriftSnapshot(
         score=recursion.model_score(),
-        log_evidence=recursion.log_model_evidence(),
+        log_evidence=max(recursion.log_model_evidence(), _NO_EVIDENCE),
         budget_evaluations=budget.evaluations,
         budget_seconds=budget.per_seconds,
         evaluate_seconds=budget.evaluate_seconds,
@@ -67,7 +70,7 @@ def _told(recursion: Recursion, number: int, score: float, log: float, drifted: 
         name=stream.name,
         kind=stream.kind,
         score=score,
-        log_evidence=log,
+        log_evidence=max(log, _NO_EVIDENCE),
         drifted=drifted,
         cause=why.cause,
         cell=why.cell,

@@ -35,6 +35,8 @@ State = dict[str, NDArray[Any]]
 # to 100 rows an evaluation differ by a tenth in how fast drift is seen.
 MIN_ROWS: Final = 20
 
+_CHUNK_ROWS: Final = 8_192  # whose e-cells are held at once, one byte a value
+
 
 class DriftScore:
     """Evidence that live rows do not follow the reference: 1 is what the budget allows by chance.
@@ -98,7 +100,7 @@ class DriftScore:
             message = f"min_effect must be a PSI from 0 to 1, got {min_effect!r}; 0.01 is the default"
             raise ConfigError(message)
         self.min_effect = float(min_effect)
-        calibration = getattr(reference, "calibration", None)
+        calibration = reference.calibration
         features = reference.features
         ecells = [ecells_of(feature, reference.unnamed_counts.get(feature.name, ())) for feature in features]
         streams = streams_of(features, ecells, calibration)
@@ -165,12 +167,8 @@ class DriftScore:
         rows = indices.shape[1]
         if rows == 0:
             return
-        ecells = np.empty(indices.shape, np.uint8)
-        kernels.count_ecells(
-            indices, self._cell_offsets, self._cell_map, self._ecell_offsets, self._pending, ecells
-        )
-        if self._virtual.squared.size:
-            kernels.count_virtual(ecells, self._scores, self._ecell_offsets, self._virtual, self._pending)
+        for start in range(0, rows, _CHUNK_ROWS):
+            self._count(indices[:, start : start + _CHUNK_ROWS])
         if isinstance(now_seconds, np.ndarray):
             size = self._bucket_rows.size
             self._bucket_rows += np.bincount(self._buckets.of(now_seconds), minlength=size)
@@ -179,6 +177,14 @@ class DriftScore:
             self._bucket_rows[self._buckets.at(now_seconds)] += rows
             first = float(now_seconds)
         self._first_seconds = min(self._first_seconds, first)
+
+    def _count(self, indices: NDArray[np.uint16]) -> None:
+        ecells = np.empty(indices.shape, np.uint8)
+        kernels.count_ecells(
+            indices, self._cell_offsets, self._cell_map, self._ecell_offsets, self._pending, ecells
+        )
+        if self._virtual.squared.size:
+            kernels.count_virtual(ecells, self._scores, self._ecell_offsets, self._virtual, self._pending)
 
     def absorb(self, counts: Counts, bucket_rows: NDArray[np.int64], first_seconds: float) -> None:
         """Take in rows that were counted elsewhere: of a replica, or of a file.
@@ -198,11 +204,12 @@ class DriftScore:
         self._bucket_rows += bucket_rows
         self._first_seconds = min(self._first_seconds, first_seconds)
 
-    def evaluate(self, now_seconds: float) -> bool:  # noqa: ARG002 - the contract of a detector has it
+    def evaluate(self, now_seconds: float) -> bool:
         """Weigh the rows that have come. False when they are under 20: they wait, and no step is taken."""
         if self.pending_rows < MIN_ROWS:
             return False
-        self._recursion.step(self._pending, self._bucket_rows, self._first_seconds)
+        start = self._first_seconds if math.isfinite(self._first_seconds) else now_seconds
+        self._recursion.step(self._pending, self._bucket_rows, start)
         self._forget_rows()
         return True
 

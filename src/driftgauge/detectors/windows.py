@@ -5,8 +5,10 @@ spikes, Wasserstein to what leaves the mean where it is, PSI to small moves of t
 slower than the best of them nowhere by much, and blind to none of this.
 
 The score of a feature is its statistic divided by its line; the model's is the highest of them. Every feature
-that has the statistic has an equal share of the budget. Lines are for independent rows, and are as far off as
-`driftgauge.detectors.run_length` states. A window is weighed from 100 rows on.
+that has the statistic has an equal share of the budget. Lines are for independent rows; no theorem holds the
+promise as it does the drift score's, so they are asked for 1.5 times the budget, which makes them 1 % higher:
+they are that exact, and a window that fills is looked at more often than a full one. A window is weighed from
+100 rows on.
 """
 
 from __future__ import annotations
@@ -33,6 +35,10 @@ __all__ = ["ADWindow", "GWindow", "KSWindow", "PSIWindow", "WassersteinWindow"]
 
 # Fewer rows say nothing, and no closed form holds for them.
 _MIN_ROWS: Final = 100
+
+# How many times the budget lines are asked for. Closed forms are within 0.8 of what simulation says, and a
+# window of 500 rows that fills from 100 on adds a sixth of what it has in a tenth of 1,000 evaluations.
+_CAUTION: Final = 1.5
 
 # Sum of the tail of the modes 1 / (j (j + 1)) of Anderson and Darling's statistic against its first alone.
 _ANDERSON_DARLING_FACTOR: Final = 3.0**0.5
@@ -70,7 +76,7 @@ class _SlidingWindow:
                 f"size must be at least {_MIN_ROWS} rows, got {size!r}; noise alone fills a shorter window"
             )
             raise ConfigError(message)
-        self._evaluations_each = self._budget.evaluations * int(self._watched.sum())
+        self._evaluations_each = _CAUTION * self._budget.evaluations * int(self._watched.sum())
         self._bin_starts = self._layout.bin_offsets[:-1]
         self._reference_rows = self._by_feature(self._layout.reference_bins)
         self._reference_numbers = self._reference_rows - self._layout.reference_bins[self._missing_bins]

@@ -80,7 +80,7 @@ class DriftScore:
     ...     if detector.model_score() > 1:
     ...         break
     >>> minute, detector.snapshot().features[0].words
-    (37, 'location +0.4 sd')
+    (37, 'location +0.5 sd')
 
     Notes
     -----

@@ -141,18 +141,28 @@ class Engine:
         self.buffer.log_notes()
 
     def _take(self, now_seconds: float | None, entries: Sequence[Any] = ()) -> int:
-        """Count what is in the buffer now; not what comes meanwhile, or it might never end."""
-        ready = self.buffer.ready
-        taken = []
-        for _ in range(len(ready)):
-            taken.append(ready.popleft())  # noqa: PERF401 - a list display would lose all at an interrupt
-        taken.extend(entries)
+        """Count what is in the buffer and *entries*, and weigh the evidence if it is time."""
+        taken = [*self._ready(), *entries]
         if not taken and not self._evidence.waiting:
             return 0  # and the clock is not read
         now = self._time(now_seconds)
         handled = self._count(taken, now)
         self._evidence.look(now)
         return handled
+
+    def _drain(self) -> None:
+        """Count what is in the buffer."""
+        taken = self._ready()
+        if taken:
+            self._count(taken, self._time(None))
+
+    def _ready(self) -> list[Any]:
+        """What is in the buffer now; not what comes meanwhile, or it might never end."""
+        ready = self.buffer.ready
+        taken = []
+        for _ in range(len(ready)):
+            taken.append(ready.popleft())  # noqa: PERF401 - a list display would lose all at an interrupt
+        return taken
 
     def _count(self, entries: Sequence[Any], now_seconds: float) -> int:
         handled = 0
@@ -235,7 +245,7 @@ class Engine:
     def states(self) -> list[WindowState]:
         """A copy of each window; the first carries the evidence."""
         with self._lock:
-            self._take(None)
+            self._drain()
             states = [window.state() for window in self._windows]
             evidence = self._evidence.state()
         self.buffer.log_notes()
@@ -249,7 +259,7 @@ class Engine:
             window.restore(state)
         detector = self._evidence.restored(states[0].evidence)
         with self._lock:
-            self._take(None)
+            self._drain()
             self._windows = fresh
             self._evidence.go_on(detector)
         self.buffer.log_notes()
@@ -257,14 +267,14 @@ class Engine:
     def acknowledge(self) -> None:
         """Forget the evidence of all rows that have come. Windows and counts stay."""
         with self._lock:
-            self._take(None)
+            self._drain()
             self._evidence.forget()
         self.buffer.log_notes()
 
     def reset(self) -> None:
         """Forget all rows and count from 0 again."""
         with self._lock:
-            self._take(None)
+            self._drain()
             for window in self._windows:
                 window.clear()
             self._bin_rows[:] = 0

@@ -31,6 +31,11 @@ def test_prometheus_scrapes_the_demo_and_sees_the_drift(
         until(lambda: "Metrics stay on" in log.read_text(), "the demo to reach the end of its data")
         psi, critical = "driftgauge_feature_psi", "driftgauge_feature_psi_critical"
         assert prometheus.wait_for(f"{psi} > 0.2 and {psi} > {critical}")
+        assert prometheus.wait_for("driftgauge_model_drift_score > 1")
+        what = 'driftgauge_feature_drift_score{feature="temperature"} > 1'
+        why = f"{what} * on (feature) group_left (cause, cell) driftgauge_feature_drift_info"
+        (labels,) = prometheus.wait_for(why)
+        assert dict(labels)["cause"] != "none"
         (target,) = prometheus.get("targets")["activeTargets"]
         assert target["health"] == "up", target["lastError"]
         known = "driftgauge_rows_sampled_total + on () group_left () sum(driftgauge_rows_dropped_total)"

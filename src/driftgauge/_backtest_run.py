@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
@@ -69,8 +70,9 @@ class Replay:
         self._first_rows = np.full(size, -1, np.int64)
         self._named: dict[str, Cause] = {}
         self._named_rows: dict[str, int] = {}
-        self._course: list[tuple[int, float, float]] = []
-        self._blocks: tuple[list[float], list[int]] = ([], [])  # when and at which row each began
+        # arrays: ten million rows are half a million evaluations, 64 bytes each as a tuple of a list
+        self._course = (array("q"), array("d"), array("d"))  # rows, seconds, scores
+        self._blocks = (array("d"), array("q"))  # when and at which row each began
         self._looks = 0
         self._explained = 0.0  # the model's score when causes were last asked for
         self._drift = Episodes("drift score", keep_firing=0 if reset_on_alert else keep_firing)
@@ -126,7 +128,10 @@ class Replay:
 
     def _weigh(self, row: int, now_seconds: float, shown: float | None) -> None:
         score, scores = self._detector.model_score(), self._detector.scores()
-        self._course.append((row, now_seconds, score))
+        rows, seconds, course = self._course
+        rows.append(row)
+        seconds.append(now_seconds)
+        course.append(score)
         higher = scores > self._peaks
         self._peaks[higher], self._peak_rows[higher] = scores[higher], row
         self._first_rows[(scores >= 1) & (self._first_rows < 0)] = row
@@ -191,7 +196,7 @@ class Replay:
         if self._drift.is_open:
             self._explain()  # features that the alert named late
         snapshot = self._ask()
-        course = self._course
+        rows, seconds, course = self._course
         return BacktestReport(
             reference_id=reference.id,
             model=reference.model,
@@ -211,9 +216,9 @@ class Replay:
             rules=(self._drift.report(), *(one.report() for window in self._static for one in window)),
             features=self._features(),
             trace=Trace(
-                rows=np.array([row for row, _, _ in course], np.int64),
-                seconds=np.array([seconds for _, seconds, _ in course], np.float64),
-                scores=np.array([score for _, _, score in course], np.float64),
+                rows=np.array(rows, np.int64),
+                seconds=np.array(seconds, np.float64),
+                scores=np.array(course, np.float64),
             ),
         )
 

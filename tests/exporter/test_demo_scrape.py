@@ -33,7 +33,7 @@ def test_prometheus_scrapes_the_demo_and_sees_the_drift(
         assert prometheus.wait_for(f"{psi} > 0.2 and {psi} > {critical}")
         assert prometheus.wait_for("driftgauge_model_drift_score > 1")
         what = 'driftgauge_feature_drift_score{feature="temperature"} > 1'
-        why = f"{what} * on (feature) group_left (cause, cell) driftgauge_feature_drift_info"
+        why = f"({what}) * on (feature) group_left (cause, cell) driftgauge_feature_drift_info"
         (labels,) = prometheus.wait_for(why)
         assert dict(labels)["cause"] != "none"
         (target,) = prometheus.get("targets")["activeTargets"]

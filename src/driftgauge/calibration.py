@@ -16,7 +16,7 @@ from driftgauge._time_buckets import check_timezone, local_hour, local_hours
 from driftgauge.cells import Floats
 from driftgauge.errors import ConfigError
 
-__all__ = ["CYCLES", "Calibration", "StreamCalibration", "TimeBuckets", "VirtualFeature"]
+__all__ = ["CYCLES", "Calibration", "Cycle", "StreamCalibration", "TimeBuckets", "VirtualFeature"]
 
 Cycle = Literal["none", "hour", "hour_weekend", "hour_weekday", "weekday"]
 

@@ -25,6 +25,7 @@ PROJECTIONS: Final = 8
 _SAME: Final = 1e-7
 
 _CORRELATION_ROWS: Final = 10_000
+_RELATED: Final = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ def choose_virtual(
     tuple of VirtualFeature
         None where fewer than two features have an order. Those that have one value only are left out.
     """
-    ordered = [number for number, score in enumerate(scores) if ecells[number].ordered and score.any()]
+    ordered = [number for number, own in enumerate(ecells) if np.count_nonzero(own.counts[: own.ordered]) > 1]
     if len(ordered) < 2:
         return ()
     values = np.zeros((len(names), rows.shape[1]))
@@ -157,7 +158,9 @@ def _some_pairs(
     """`PAIRS` pairs: half of them the most correlated in the reference, the others as if at random.
 
     Of a pair that is correlated, the difference is nearly constant, and the sum of one that is correlated
-    negatively: that is where a change of the correlation shows most.
+    negatively: there a correlation that ends shows most. Of others the sum is taken, which grows when they
+    come to go together: a growing spread is seen twice as soon as a shrinking one (242 against 467 rows, for
+    a correlation from 0 to 0.5 among 10 features).
     """
     some = values[list(ordered), :: max(1, values.shape[1] // _CORRELATION_ROWS)]
     some = some - some.mean(axis=1, keepdims=True)
@@ -175,7 +178,7 @@ def _some_pairs(
         if one != other:
             kept.add((min(one, other), max(one, other)))
     for one, other in sorted(kept):
-        yield ordered[one], ordered[other], -1.0 if related[one, other] >= 0 else 1.0
+        yield ordered[one], ordered[other], -1.0 if related[one, other] >= _RELATED else 1.0
 
 
 def _edges(values: Floats) -> Floats:

@@ -24,7 +24,7 @@ from driftgauge.errors import DriftgaugeError
 
 __all__ = ["program", "run"]
 
-COMMANDS = ("profile", "check", "backtest", "demo", "metrics")
+COMMANDS = ("profile", "check", "backtest", "power", "demo", "metrics")
 
 INTERRUPTED = 130  # 128 + SIGINT, what a shell reports
 

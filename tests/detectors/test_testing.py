@@ -37,7 +37,7 @@ def test_the_drift_score_keeps_the_laws() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", [PSIWindow, GWindow, KSWindow, ADWindow, WassersteinWindow])
 def test_windows_keep_the_laws(kind: type[PSIWindow]) -> None:
-    report = check_detector(lambda reference, budget: kind(reference, budget=budget, size=500))
+    report = check_detector(lambda reference, budget: kind(reference, budget=budget, size=500), streams=20)
     assert report.rows_to_alarm <= 500
 
 

@@ -216,7 +216,7 @@ def test_undrifted_windows_pass_their_line_as_seldom_as_asked(
 ) -> None:
     rng = np.random.default_rng(7)
     budget = one_false_alert(per="20h", evaluate_every="60s")  # 1,200 evaluations, of which 120 are seen
-    n, size, block, looks, streams = 1_000, 200, 20, 120, 80
+    n, size, block, looks, streams = 1_000, 200, 20, 120, 60
     hits = 0
     for _ in range(streams):
         reference = Reference.fit({"x": DRAWS[draw](rng, n)})

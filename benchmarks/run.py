@@ -22,6 +22,7 @@ SCRIPTS = {
     "real_data": "real_data.py",
     "peers": "bench_peers.py",
     "binning": "bench_binning.py",
+    "evidence": "bench_evidence.py",
     "watch": "bench_watch.py",
     "memory": "bench_memory.py",
     "import": "bench_import.py",

@@ -34,11 +34,12 @@ ROOT = HERE.parent
 BEGIN = "<!-- bench:begin -->"
 END = "<!-- bench:end -->"
 
-ORDER = ("real_data", "peers", "binning", "watch", "memory", "import", "scrape", "resolution")
+ORDER = ("real_data", "peers", "binning", "evidence", "watch", "memory", "import", "scrape", "resolution")
 HEADS = {
     "real_data": "Real data",
     "peers": "KS and PSI against peers",
     "binning": "Binning",
+    "evidence": "Evidence of drift",
     "watch": "A watched predict function",
     "memory": "Memory",
     "import": "Import time",
@@ -49,6 +50,7 @@ SHOWN = (
     "real_data",
     "peers",
     "binning",
+    "evidence",
     "watch",
 )  # in README.md; the others are one click further, in benchmarks/README.md
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from driftgauge import detectors, errors, statistics
+    from driftgauge import backtest, detectors, errors, power, statistics, testing
     from driftgauge.budget import Budget, one_false_alert
     from driftgauge.errors import (
         ConfigError,
@@ -45,14 +45,17 @@ __all__ = [
     "TimeOrderWarning",
     "TrainingDriftWarning",
     "__version__",
+    "backtest",
     "detectors",
     "duration",
     "errors",
     "exporter",
     "one_false_alert",
+    "power",
     "rate",
     "rows",
     "statistics",
+    "testing",
 ]
 
 _WHERE: Final = {
@@ -75,7 +78,7 @@ _WHERE: Final = {
     "rate": "sampling",
     "rows": "windows",
 }
-_MODULES: Final = ("detectors", "errors", "statistics")
+_MODULES: Final = ("backtest", "detectors", "errors", "power", "statistics", "testing")
 
 
 def __getattr__(name: str) -> Any:

@@ -26,8 +26,8 @@ MIN_JOINT_ROWS: Final = 500
 # Fewer than this, and half of them are too few to be compared with.
 MIN_HALVES_ROWS: Final = 1_000
 
-# Rows that are worked on together, a multiple of BLOCK_ROWS: 2 * 5,120 rows of 240 streams are 2.5 MB.
-_CHUNK_ROWS: Final = 2 * BLOCK_ROWS
+# Rows that are worked on together, a multiple of BLOCK_ROWS: 4 * 5,120 rows of 240 streams are 5 MB.
+_CHUNK_ROWS: Final = 4 * BLOCK_ROWS
 _SHORT_ROWS: Final = 5 * _CHUNK_ROWS
 
 

@@ -38,8 +38,10 @@ class _Level:
     first: bool
     here: Integers
     now: Any
-    before: Any
-    after: Any
+    before: Integers
+    """Buckets of the last block of the chunk before."""
+    last: Floats
+    """Its rows in each of them."""
 
 
 def _merged(counts: Floats, level: int) -> Floats:
@@ -116,48 +118,59 @@ class BlockMoments:
 
     def _add_times(self, times: Floats, *, first: bool) -> list[_Level]:
         """Add up what concerns time alone, and prepare what all streams need of it, one entry a level."""
-        from scipy.sparse import csr_array as sparse
+        from scipy.sparse import csr_array
 
         levels = []
         for level in range(len(LENGTHS)):
             times = _merged(times, level)
             if times.shape[0] == 0:
                 break
-            before = times[:-1] if first else np.concatenate((self._bucket_ends[level, 1:], times[:-1]))
+            last = self._bucket_ends[level, 1].copy()
             if first:
                 self._bucket_ends[level, 0] = times[0]
             self._blocks[level] += times.shape[0]
             self._bucket_ends[level, 1] = times[-1]
             self._bucket_sum[level] += times.sum(axis=0)
-            here = np.flatnonzero(times.any(axis=0) | before[:1].any(axis=0))
-            now, before = times[:, here], before[:, here]
-            after = now[1:] if first else now
+            here = np.flatnonzero(times.any(axis=0))
+            now = times[:, here]
             both = np.ix_(here, here)
             self._bucket_square[level][both] += now.T @ now
-            self._bucket_lag[level][both] += before.T @ after
-            levels.append(_Level(first, here, sparse(now.T), sparse(before.T), sparse(after.T)))
+            self._bucket_lag[level][both] += now[:-1].T @ now[1:]
+            before = np.flatnonzero(last)
+            self._bucket_lag[level][np.ix_(before, here)] += np.outer(last[before], now[0])
+            levels.append(_Level(first, here, csr_array(now.T), before, last[before]))
         return levels
 
     def _add_counts(self, stream: int, own: slice, counts: Floats, levels: list[_Level]) -> None:
         functions = self.functions[:, own].T
+        seasonal = self.bucket_counts.shape[0] > 1
         for level, times in enumerate(levels):
             counts = _merged(counts, level)
             scores = counts @ functions
-            if times.first:
-                before, after, earlier, later = counts[:-1], counts[1:], scores[:-1], scores[1:]
-                self._ends[level, 0, own] = counts[0]
-            else:
-                last = self._ends[level, 1:, own]
-                before, after = np.concatenate((last, counts[:-1])), counts
-                earlier, later = np.concatenate((last @ functions, scores[:-1])), scores
-            self._ends[level, 1, own] = counts[-1]
             self._sum[level, own] += counts.sum(axis=0)
             self._square[level, own] += np.einsum("be,be->e", counts, counts)
-            self._lag[level, own] += np.einsum("be,be->e", before, after)
+            self._lag[level, own] += np.einsum("be,be->e", counts[:-1], counts[1:])
             self._score_square[level, :, stream] += np.einsum("bk,bk->k", scores, scores)
-            self._score_lag[level, :, stream] += np.einsum("bk,bk->k", earlier, later)
-            self._cross[level, times.here, own] += times.now @ counts
-            self._cross_lag[level, times.here, own] += times.after @ before + times.before @ after
+            self._score_lag[level, :, stream] += np.einsum("bk,bk->k", scores[:-1], scores[1:])
+            last = self._ends[level, 1, own].copy()  # nothing yet where this chunk is the first
+            self._lag[level, own] += last * counts[0]
+            self._score_lag[level, :, stream] += (last @ functions) * scores[0]
+            if times.first:
+                self._ends[level, 0, own] = counts[0]
+            self._ends[level, 1, own] = counts[-1]
+            if not seasonal:
+                continue
+            # A block's buckets meet its own counts, and those of the block before and of the one after.
+            size = counts.shape[1]
+            beside = np.zeros((counts.shape[0], 2 * size))
+            beside[:, :size] = counts
+            beside[0, size:] = last
+            beside[1:, size:] = counts[:-1]
+            beside[:-1, size:] += counts[1:]
+            met = times.now @ beside
+            self._cross[level, times.here, own] += met[:, :size]
+            self._cross_lag[level, times.here, own] += met[:, size:]
+            self._cross_lag[level, times.before, own] += np.outer(times.last, counts[0])
 
     def counts_of(self, group: Integers) -> Integers:
         """Rows by group of buckets and e-cell, int64[groups, E]; *group* is the group of each bucket."""
@@ -222,8 +235,7 @@ class BlockMoments:
         fold = np.zeros((groups, group.size))
         fold[group, np.arange(group.size)] = 1.0
         counts = self.counts_of(group).astype(np.float64)
-        cross = [fold @ level for level in self._cross]
-        cross_lag = [fold @ level for level in self._cross_lag]
+        cross, cross_lag = self._folded(fold)
         bucket_square = [fold @ level @ fold.T for level in self._bucket_square]
         bucket_lag = [fold @ level @ fold.T for level in self._bucket_lag]
         effects = []
@@ -258,14 +270,28 @@ class BlockMoments:
             effects.append(best)
         return np.concatenate(effects)
 
+    def _folded(self, fold: Floats) -> tuple[list[Floats], list[Floats]]:
+        """Sums of products with groups of buckets; with one bucket, in which all rows are, they follow."""
+        if fold.shape[1] > 1:
+            return [fold @ level for level in self._cross], [fold @ level for level in self._cross_lag]
+        cross = [length * total[np.newaxis] for length, total in zip(LENGTHS, self._sum, strict=True)]
+        lag = [
+            2 * one - length * ends.sum(axis=0)
+            for one, length, ends in zip(cross, LENGTHS, self._ends, strict=True)
+        ]
+        return cross, lag
+
 
 def _residual_law(counts: Floats, g: Floats, mean: Floats) -> tuple[Floats, Floats]:
-    """Variance and excess kurtosis of each function less its group's mean, over all rows."""
+    """Variance and excess kurtosis of each function less its group's mean, over all rows.
+
+    By moments of the groups, as functions have a variance near 1 and no digits are lost that matter.
+    """
     rows = counts.sum()
-    second, fourth = np.zeros(g.shape[0]), np.zeros(g.shape[0])
-    for number in np.flatnonzero(counts.any(axis=1)):
-        square = (g - mean[number][:, None]) ** 2
-        second += square @ counts[number]
-        fourth += square**2 @ counts[number]
-    variance = np.maximum(second / rows, 1e-12)
-    return variance, np.minimum(fourth / rows / variance**2 - 3, 1e6)
+    held = counts.sum(axis=1)
+    first, second, third, fourth = (counts @ (g**power).T for power in range(1, 5))
+    variance = (second.sum(axis=0) - held @ mean**2) / rows
+    peaked = fourth - 4 * mean * third + 6 * mean**2 * second - 4 * mean**3 * first
+    peaked = (peaked.sum(axis=0) + held @ mean**4) / rows
+    variance = np.maximum(variance, 1e-12)
+    return variance, np.minimum(peaked / variance**2 - 3, 1e6)

@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 from backtest_cases import Scripted, drift
 
+from driftgauge import power  # noqa: F401 - it must know the drift score itself, not its stand-in
 from driftgauge.cli._program import run
 from driftgauge.reference import Reference
 

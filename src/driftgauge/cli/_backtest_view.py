@@ -10,12 +10,13 @@ from driftgauge.cli._console import console, plain_table, print_table
 from driftgauge.cli._text import clean, number, ratio
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.console import Console
 
     from driftgauge.backtest import Alert, BacktestReport
-    from driftgauge.reference import Reference
 
-__all__ = ["show", "time_text", "when"]
+__all__ = ["advice", "show", "time_text", "when"]
 
 STYLES: Final = {"drift": "bold red", "could not tell": "yellow", "no drift": "green"}
 ALERTS: Final = 10  # more fill a screen; the JSON has all
@@ -28,15 +29,15 @@ INTERVALS: Final = (
 )  # fmt: skip
 
 
-def show(report: BacktestReport, reference: Reference) -> None:
-    """Print *report*."""
+def show(report: BacktestReport, lines: Sequence[str]) -> None:
+    """Print *report*, and *lines* of advice under it."""
     screen = console()
     if report.evaluations:
         _rules(screen, report)
         _alerts(screen, report)
         _features(screen, report)
     _end(screen, report)
-    for line in (*_advice(report), *_power(report, reference)):
+    for line in lines:
         screen.print(Text(line), soft_wrap=True)
 
 
@@ -160,7 +161,7 @@ def _end(screen: Console, report: BacktestReport) -> None:
     screen.print(end, soft_wrap=True)
 
 
-def _advice(report: BacktestReport) -> list[str]:
+def advice(report: BacktestReport) -> list[str]:
     """What of the settings does not fit the history."""
     lines = []
     if report.late_rows:
@@ -183,12 +184,6 @@ def _advice(report: BacktestReport) -> list[str]:
                 f"--evaluate-every {text}{budget} finds drift sooner"
             )
     return lines
-
-
-def _power(report: BacktestReport, reference: Reference) -> list[str]:
-    """What these settings can see, and what would see more."""
-    del report, reference
-    return []
 
 
 def _length(seconds: float) -> str:

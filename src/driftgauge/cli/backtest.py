@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -123,12 +124,13 @@ def command(
         return STATUS["could not tell"]
     if plot is not None:
         _draw(report, plot)
-    if style == "json":
-        click.echo(_json(report.to_dict(), reference, file))
-    else:
-        from driftgauge.cli._backtest_view import show
+    from driftgauge.cli._backtest_view import advice, show
 
-        show(report, known)
+    lines = [*advice(report), *_power(report, known, settings["weights"], settings["windows"])]
+    if style == "json":
+        click.echo(_json({**report.to_dict(), "advice": lines}, reference, file))
+    else:
+        show(report, lines)
     return STATUS[report.result]
 
 
@@ -151,6 +153,38 @@ def _replay(path: str, file: str, budget: Budget, **settings: Any) -> tuple[Refe
     with row_progress(f"backtest {file}", total) as on_rows:
         batches = read_batches(file, columns=columns, text=text)
         return reference, replay(reference, batches, budget=budget, on_rows=on_rows, **settings)
+
+
+def _power(
+    report: BacktestReport,
+    reference: Reference,
+    weights: dict[str, float] | None,
+    windows: tuple[WindowSpec, ...],
+) -> list[str]:
+    """What these settings see how soon, what they do not see, and what would see it."""
+    if not report.evaluations:
+        return []
+    from driftgauge.budget import Budget
+    from driftgauge.power import power
+    from driftgauge.windows import Rows
+
+    table = power(
+        reference,
+        budget=Budget(per_seconds=report.budget_seconds, evaluate_seconds=report.evaluate_seconds),
+        min_effect=report.min_effect,
+        weights=weights,
+        rows_per_evaluation=max(1, report.rows // report.evaluations),
+    )
+    sizes = [window.size for window in windows if isinstance(window, Rows)]
+    if sizes and table.suggested_window_rows is not None and table.suggested_window_rows <= min(sizes):
+        table = replace(table, suggested_window_rows=None)  # all windows are long enough
+    lines = []
+    seen = [row.rows for row in table.rows if row.drift == f"mean +{table.shift:g} sd" and row.rows]
+    if seen:
+        least, most = f"{round(min(seen), -1):,.0f}", f"{round(max(seen), -1):,.0f}"
+        span = least if least == most else f"{least} to {most}"
+        lines.append(f"a mean that moves by {table.shift:g} sd is seen after some {span} rows")
+    return [*lines, *table.suggestions()]
 
 
 def _json(document: dict[str, Any], reference: str, file: str) -> str:

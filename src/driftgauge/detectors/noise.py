@@ -3,7 +3,8 @@
 One look means: one window, compared once. A window that is evaluated every minute is looked at 1,440 times
 a day, one feature among a hundred a hundred times at once, and each look has its own chance to pass the
 line. The line says what noise explains at this reference and window size; it is not an alert rule.
-`driftgauge.detectors.run_length` has the line over all looks of a budget. The sequential drift score, whose false alarms are bounded over all looks together, is what alerts belong on.
+`driftgauge.detectors.run_length` has the line over all looks of a budget. The sequential drift score, whose
+false alarms are bounded over all looks together, is what alerts belong on.
 """
 
 from __future__ import annotations

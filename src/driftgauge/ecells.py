@@ -38,6 +38,10 @@ MIN_ROWS: Final = 5
 # Values repeat when so small a share of the rows has a value seen once. Then a value never seen is news.
 MAX_SINGLES_RATIO: Final = 0.01
 
+# And when there are so many rows for each distinct value: a balance that is sent twenty times in a session is
+# seen twenty times and still new in the next session: every one of 60 streams of such bursts raised an alarm.
+MIN_REPEATS: Final = 50
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ECells:
@@ -54,12 +58,16 @@ class ECells:
         The leading e-cells that are numbers in rising order, or false and true; 0 for categories.
     cell_map : uint8[cells]
         E-cell of each cell of the feature. Empty for a virtual feature, which has no cells.
+    inflation : float64[K]
+        Variance of each count against that of rows that were counted, at least 1. Good & Turing's count is
+        less certain: ``1 + m (m + 1) N[m + 1] / count``, where it sums over values seen up to m times.
     """
 
     labels: tuple[str, ...]
     counts: Floats
     ordered: int
     cell_map: NDArray[np.uint8]
+    inflation: Floats
 
     @property
     def size(self) -> int:
@@ -86,39 +94,61 @@ def ecells_of(feature: FeatureReference, unnamed: Sequence[Sequence[int]] = ()) 
     """
     if feature.dtype == "numeric":
         return _numeric(feature)
-    named = len(feature.categories)
-    own = min(named, MAX_CATEGORIES)
-    more = ("other",) if named > own else ()
+    named = feature.counts[: len(feature.categories)].astype(np.int64)
+    own = _most_frequent(named)
+    others = named[own:]
+    more = ("other",) if others.size else ()
     unseen = own + len(more)
     cell_map = np.minimum(np.arange(feature.cells), own)
     cell_map[feature.unseen_cell] = unseen
     cell_map[feature.missing_cell] = unseen + 1
     counts = np.bincount(cell_map, weights=feature.counts, minlength=unseen + 2).astype(np.float64)
+    inflation = np.ones(unseen + 2)
+    if others.size:
+        # who is in there was chosen by counts from the least named up to this one
+        counts[own], inflation[own] = _good_turing(named, int(others.min()) + 1, int(others.max()) + 1)
     if feature.dtype == "categorical" and unnamed:
-        counts[unseen] = _good_turing(feature, unnamed)
+        seen = np.repeat([int(count) for count, _ in unnamed], [int(number) for _, number in unnamed])
+        least, rarest = int(named.min()), int(seen.max()) + 1
+        # The least count that is named is m, unless no category has just m rows; then N[m] is 0.
+        last = least if least <= max(MIN_ROWS, rarest) else rarest
+        counts[unseen], inflation[unseen] = _good_turing(np.concatenate((seen, named)), 1, last)
     return ECells(
         labels=(*feature.categories[:own], *more, "unseen", "missing"),
         counts=counts,
         ordered=2 if feature.dtype == "boolean" else 0,
         cell_map=cell_map.astype(np.uint8),
+        inflation=inflation,
     )
 
 
-def _good_turing(feature: FeatureReference, unnamed: Sequence[Sequence[int]]) -> float:
-    rare = float(sum(count * number for count, number in unnamed))
-    named = feature.counts[: len(feature.categories)]
-    least = int(named.min())
-    # The least count that is named is m, unless no category has just m rows; then N[m] is 0.
-    if least <= max(MIN_ROWS, 1 + max(int(count) for count, _ in unnamed)):
-        rare += least * int((named == least).sum())
-    return rare
+def _most_frequent(named: NDArray[np.int64]) -> int:
+    """How many categories have an e-cell of their own: at most `MAX_CATEGORIES`, equal counts alike.
+
+    Cut inside a tie, which of them are the others would hang on their names, and their count would be biased.
+    """
+    if named.size <= MAX_CATEGORIES:
+        return int(named.size)
+    return int((named > named[MAX_CATEGORIES]).sum())
+
+
+def _good_turing(seen: NDArray[np.int64], first: int, last: int) -> tuple[float, float]:
+    """Count of the values seen ``first - 1`` to ``last - 1`` times, and its inflation; *seen* is by value.
+
+    The variance of the estimate about what it estimates is ``sum s N[s] + m (m + 1) N[m + 1]`` in the mean,
+    by Robbins' identity for Poisson counts; for m = 1 the known ``N[1] + 2 N[2]``.
+    """
+    rows = float(seen[(seen >= first) & (seen <= last)].sum())
+    beyond = last * (last + 1) * int((seen == last + 1).sum())
+    return rows, 1.0 + beyond / max(rows, 1.0)
 
 
 def _numeric(feature: FeatureReference) -> ECells:
     points = feature.points.size
     inside = feature.counts[2 : 2 * points + 1].astype(np.int64)
     singles = int((inside[::2] == 1).sum())
-    repeats = feature.exact and singles <= MAX_SINGLES_RATIO * inside.sum()
+    rows = int(inside.sum())
+    repeats = feature.exact and singles <= MAX_SINGLES_RATIO * rows and points * MIN_REPEATS <= rows
     ends = level_ends(inside[::2] if repeats else inside)
     text = _texts(feature.points[ends] if repeats else _upper_points(feature.points, ends))
     ordered = ends.size
@@ -135,8 +165,9 @@ def _numeric(feature: FeatureReference) -> ECells:
     cell_map[2 * points + 1 : 2 * points + 3] = above
     cell_map[2 * points + 3 :] = missing
     counts = np.bincount(cell_map, weights=feature.counts, minlength=missing + 1).astype(np.float64)
+    inflation = np.ones(missing + 1)
     if repeats:
-        counts[between] = singles
+        counts[between], inflation[between] = _good_turing(inside[::2], 1, 1)
     lone = _alone(ends, inside[::2] if repeats else inside)
     labels = [
         high if one else f"({low}, {high}]"
@@ -149,6 +180,7 @@ def _numeric(feature: FeatureReference) -> ECells:
         counts=counts,
         ordered=ordered,
         cell_map=cell_map.astype(np.uint8),
+        inflation=inflation,
     )
 
 

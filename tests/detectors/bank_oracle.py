@@ -12,7 +12,7 @@ from scipy.stats import beta, norm
 EPSILONS = (0.003, 0.01, 0.05, 0.25)
 DELTAS = (0.3, 0.6, 0.95)
 TILTS = ((0.1, 0.2, 0.4, 0.8, 1.6), (0.1, 0.2, 0.4, 0.8), (0.15, 0.5), (0.15, 0.5))
-TILT_WEIGHTS = (0.30, 0.18, 0.035, 0.035)
+TILT_WEIGHTS = ((0.12, 0.12, 0.08, 0.048, 0.032), (0.05,) * 4, (0.015,) * 2, (0.015,) * 2)
 
 
 @dataclass
@@ -65,13 +65,15 @@ def bank(
     min_effect: float,
     effects: Sequence[float] | None = None,
     buckets: Sequence[Sequence[float]] | None = None,
+    inflation: Sequence[float] | None = None,
+    needed: float | None = None,
 ) -> list[Component]:
     """All components that are kept, their weights of sum 1."""
     ecells = range(len(counts))
     q = shares_of(counts)
     kappa = 2.5 if rows >= 10_000 else 3.0
     tau = math.sqrt(min_effect)
-    error = float(norm.sf(kappa))
+    inflation = [1.0] * len(counts) if inflation is None else list(inflation)
     known = effects is not None
     effects = [1.0] * (4 + len(counts)) if effects is None else list(effects)
     usual = statistics.median(effects[4:])
@@ -79,32 +81,47 @@ def bank(
     for c in ecells:
         effect = effects[4 + c]
         cell_effects.append(max(effect, usual) if counts[c] / max(effect, usual) < 20 else effect)
-    upper, lower = [], []
-    for c in ecells:
-        high, low = bounds_of(counts[c], rows, error, 1.0)
-        scale = tau * math.sqrt(q[c] * (1 - q[c]))
-        upper.append(min(high + scale, 1.0))
-        lower.append(max(low - scale, 0.0))
     found: list[Component] = []
-    for family, (sizes, weight) in enumerate(zip(TILTS, TILT_WEIGHTS, strict=True)):
+    for family, (sizes, weights) in enumerate(zip(TILTS, TILT_WEIGHTS, strict=True)):
         if not any(functions[family]):
             continue
-        for size in sizes:
+        for size, weight in zip(sizes, weights, strict=True):
             for theta in (-size, size):
                 raw = [theta * functions[family][c] for c in ecells]
                 top = max(raw)
                 mean = math.log(math.fsum(q[c] * math.exp(raw[c] - top) for c in ecells)) + top
                 logs = [value - mean for value in raw]
-                found.append(
-                    Component(family, -1, theta, weight / 2 / len(sizes), logs, [], 1.0, effects[family])
-                )
+                found.append(Component(family, -1, theta, weight / 2, logs, [], 1.0, effects[family]))
     for cell in ecells:
         for epsilon in EPSILONS:
-            logs = [math.log(1 - epsilon + (epsilon / upper[cell] if c == cell else 0.0)) for c in ecells]
-            found.append(Component(4, cell, epsilon, 0.30 / len(q) / 4, logs, [], 1.0, cell_effects[cell]))
+            logs = [math.log(1 - epsilon + (epsilon / q[cell] if c == cell else 0.0)) for c in ecells]
+            found.append(Component(4, cell, epsilon, 0.24 / len(q) / 4, logs, [], 1.0, cell_effects[cell]))
         for delta in DELTAS:
-            logs = [math.log((1 - delta if c == cell else 1.0) / (1 - delta * lower[cell])) for c in ecells]
-            found.append(Component(5, cell, delta, 0.15 / len(q) / 3, logs, [], 1.0, cell_effects[cell]))
+            logs = [math.log((1 - delta if c == cell else 1.0) / (1 - delta * q[cell])) for c in ecells]
+            found.append(Component(5, cell, delta, 0.10 / len(q) / 3, logs, [], 1.0, cell_effects[cell]))
+    believed = sum(one.weight for one in found)
+    errors = [
+        math.inf if needed is None else errors_needed(one, q, needed - math.log(one.weight / believed))
+        for one in found
+    ]
+
+    def kappa_of(one: Component, error: float, number: float) -> float:
+        worth = one.effect * (1.0 if one.family < 4 else inflation[one.cell])
+        return min(error * math.sqrt(worth / number), kappa)
+
+    limits = []
+    for one, error in zip(found, errors, strict=True):
+        c = one.cell
+        share_errors = float(norm.sf(kappa_of(one, error, rows)))
+        high, low = bounds_of(counts[c], rows, share_errors, inflation[c])
+        scale = tau * math.sqrt(q[c] * (1 - q[c]))
+        limits.append(min(high + scale, 1.0) if one.family == 4 else max(low - scale, 0.0))
+        if one.family == 4:
+            hit = one.size / limits[-1]
+            one.log_ratios = [math.log(1 - one.size + (hit if c == one.cell else 0.0)) for c in ecells]
+        elif one.family == 5:
+            rest = 1 - one.size * limits[-1]
+            one.log_ratios = [math.log((1 - one.size if c == one.cell else 1.0) / rest) for c in ecells]
     if buckets is None:
         tables = [(list(counts), float(rows))]
     else:
@@ -115,10 +132,12 @@ def bank(
             held = [bucket[c] if totals[c] == counts[c] else own / rows * counts[c] for c in ecells]
             tables.append((held, float(own)))
     kept = []
-    for one in found:
+    for one, error, limit in zip(found, errors, limits, strict=True):
         for held, number in tables:
             p = shares_of(held) if number >= 1 else q
-            one.log_bounds.append(log_bound(one, p, held, max(number, 1.0), kappa, tau, error, upper, lower))
+            own = kappa_of(one, error, max(number, 1.0))
+            inflated = one.effect * (1.0 if one.family < 4 else inflation[one.cell])
+            one.log_bounds.append(log_bound(one, p, held, max(number, 1.0), own, tau, inflated, limit))
         weight = sum(number for _, number in tables)
         bound = sum(b * number for b, (_, number) in zip(one.log_bounds, tables, strict=True)) / weight
         mean = math.fsum(q[c] * one.log_ratios[c] for c in ecells)
@@ -143,6 +162,14 @@ def bank(
     return kept
 
 
+def errors_needed(one: Component, q: Sequence[float], evidence: float) -> float:
+    """0.7 L sd / (2 D): with this over the root of the rows, references together hold the budget."""
+    ratios = [math.exp(value) for value in one.log_ratios]
+    divergence = math.fsum(p * a * b for p, a, b in zip(q, ratios, one.log_ratios, strict=True))
+    deviation = math.sqrt(math.fsum(p * (a - 1) ** 2 for p, a in zip(q, ratios, strict=True)))
+    return 0.7 * evidence * deviation / (2 * max(divergence, 1e-12))
+
+
 def log_bound(
     one: Component,
     p: Sequence[float],
@@ -150,18 +177,17 @@ def log_bound(
     rows: float,
     kappa: float,
     tau: float,
-    error: float,
-    upper: Sequence[float],
-    lower: Sequence[float],
+    effect: float,
+    limit: float,
 ) -> float:
     if one.family < 4:
         ratios = [math.exp(value) for value in one.log_ratios]
         mean = math.fsum(a * b for a, b in zip(p, ratios, strict=True))
         variance = math.fsum(a * (b - mean) ** 2 for a, b in zip(p, ratios, strict=True))
-        return math.log(mean + (tau + kappa * math.sqrt(one.effect / rows)) * math.sqrt(variance))
+        return math.log(mean + (tau + kappa * math.sqrt(effect / rows)) * math.sqrt(variance))
     c = one.cell
-    high, low = bounds_of(min(held[c], rows), rows, error, one.effect)
+    high, low = bounds_of(min(held[c], rows), rows, float(norm.sf(kappa)), effect)
     scale = tau * math.sqrt(p[c] * (1 - p[c]))
     if one.family == 4:
-        return math.log(1 - one.size + one.size * min(high + scale, 1.0) / upper[c])
-    return math.log((1 - one.size * max(low - scale, 0.0)) / (1 - one.size * lower[c]))
+        return math.log(1 - one.size + one.size * min(high + scale, 1.0) / limit)
+    return math.log((1 - one.size * max(low - scale, 0.0)) / (1 - one.size * limit))

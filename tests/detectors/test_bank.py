@@ -143,6 +143,20 @@ def test_a_bank_is_what_plain_python_says(counts: Floats, ordered: int, rows: in
     compare(Bank.of(counts, ordered, rows, min_effect=min_effect), expected)
 
 
+@pytest.mark.parametrize("needed", [4.6, 11.8, 18.0])
+@pytest.mark.parametrize("rows", [1_000, 20_000, 1_000_000])
+def test_a_bank_for_a_budget_is_what_plain_python_says(needed: float, rows: int) -> None:
+    counts = GAUSSIAN * (rows / GAUSSIAN.sum())
+    inflation = np.ones(counts.size)
+    inflation[-2] = 4.0
+    functions = score_functions(counts, 24)
+    given = (counts.tolist(), functions.tolist(), rows, 0.01, None, None, inflation.tolist(), needed)
+    bank = Bank.of(counts, 24, rows, min_effect=0.01, inflation=inflation, needed=needed)
+    compare(bank, bank_oracle.bank(*given))
+    widest = Bank.of(counts, 24, rows, min_effect=0.01, inflation=inflation)
+    assert bank.standard_errors.max() <= widest.standard_errors.max()
+
+
 @pytest.mark.parametrize("effect", [1.0, 1.5, 4.0, 25.0, 200.0])
 def test_a_bank_of_dependent_rows_is_what_plain_python_says(effect: float) -> None:
     rng = np.random.default_rng(3)

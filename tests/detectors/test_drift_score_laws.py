@@ -244,4 +244,4 @@ def test_the_onset_is_where_the_change_was() -> None:
         model.step(blocks(rng, law, 20, 100), np.array([20]), 60.0 * step)
     onsets = np.array([model.onset_seconds(number) for number in range(100)]) / 60
     assert np.median(onsets) == pytest.approx(100, abs=2)
-    assert np.abs(onsets - 100).mean() <= 4  # blocks of 20 rows; half a deviation shows in some ten of them
+    assert np.abs(onsets - 100).mean() <= 5  # blocks of 20 rows; half a deviation shows in some ten of them

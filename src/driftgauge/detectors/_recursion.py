@@ -58,7 +58,7 @@ class Recursion:
         self.streams = tuple(streams)
         self.shares = shares
         self.budget = budget
-        self.banks, tables = banks_of(streams, shares, min_effect)
+        self.banks, tables = banks_of(streams, shares, min_effect, budget.log_evaluations)
         self.tables = EvidenceTables.of(self.banks, tables, [stream.size for stream in streams])
         watched = shares > 0
         self.caps = np.full(len(streams), 1.0)

@@ -46,6 +46,8 @@ class Stream:
     design_effects : float32[4 + K] or None
         None: rows are taken as independent.
     bucket_counts : uint32[H, K] or None
+    inflation : float64[K] or None
+        As `driftgauge.ecells.ECells.inflation`; None where every count was counted.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Stream:
     rows: int
     design_effects: NDArray[np.float32] | None = None
     bucket_counts: NDArray[np.uint32] | None = None
+    inflation: Floats | None = None
 
     @property
     def size(self) -> int:
@@ -74,8 +77,8 @@ class Stream:
             None if buckets is None else buckets.tobytes(),
         )
 
-    def bank(self, min_effect: float) -> Bank:
-        """Its alternatives."""
+    def bank(self, min_effect: float, needed: float) -> Bank:
+        """Its alternatives, for an alert at the log evidence *needed*."""
         return Bank.of(
             self.counts,
             self.ordered,
@@ -83,6 +86,8 @@ class Stream:
             min_effect=min_effect,
             design_effects=self.design_effects,
             bucket_counts=self.bucket_counts,
+            inflation=self.inflation,
+            needed=needed,
         )
 
 
@@ -111,6 +116,7 @@ def streams_of(
             rows=feature.rows,
             design_effects=learned[number].design_effects if learned is not None and in_order else None,
             bucket_counts=None if learned is None else learned[number].bucket_counts,
+            inflation=own.inflation,
         )
         for number, (feature, own) in enumerate(zip(features, ecells, strict=True))
     ]
@@ -193,15 +199,18 @@ def shares_of(streams: Sequence[Stream], weights: Mapping[str, float] | None) ->
     return shares
 
 
-def banks_of(streams: Sequence[Stream], shares: Floats, min_effect: float) -> tuple[list[Bank], list[int]]:
+def banks_of(
+    streams: Sequence[Stream], shares: Floats, min_effect: float, log_evaluations: float
+) -> tuple[list[Bank], list[int]]:
     """The different banks, and which is each stream's own; empty for one that is not watched."""
     banks: list[Bank] = []
     places: dict[tuple[object, ...], int] = {}
     tables: list[int] = []
     for stream, share in zip(streams, shares, strict=True):
-        key = stream.key() if share > 0 else ()
+        key = (share, *stream.key()) if share > 0 else ()
         if key not in places:
             places[key] = len(banks)
-            banks.append(stream.bank(min_effect) if share > 0 else Bank.empty())
+            needed = log_evaluations - math.log(share) if share > 0 else math.inf
+            banks.append(stream.bank(min_effect, needed) if share > 0 else Bank.empty())
         tables.append(places[key])
     return banks, tables

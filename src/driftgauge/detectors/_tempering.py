@@ -26,7 +26,7 @@ _HALVINGS: Final = 40  # of an interval of at most 1: to the 12th digit
 
 
 def share_bounds(
-    counts: Floats, rows: float | Floats, error: float, design_effects: float | Floats = 1.0
+    counts: Floats, rows: float | Floats, error: float | Floats, design_effects: float | Floats = 1.0
 ) -> tuple[Floats, Floats]:
     """Upper and lower bound of the share of each e-cell, each wrong with probability *error* at most.
 
@@ -36,7 +36,7 @@ def share_bounds(
         Reference rows in the e-cell, in [0, rows].
     rows : float or float64[...]
         Reference rows.
-    error : float
+    error : float or float64[...]
         One-sided, in (0, 1).
     design_effects : float or float64[...]
         At least 1: bounds are those of counts and rows divided by it.

@@ -1,4 +1,25 @@
-"""What a backtest found: frozen values, and the same as plain values for a file."""
+"""What a backtest found: frozen values, and the same as plain values for a file.
+
+The JSON schema, format 1 (new keys may be added, none changes its meaning within a format). A row is a number
+of rows that had come, a time is ISO 8601 in UTC or null, and nothing is NaN:
+
+- ``format``: 1. ``result``: ``"no drift"``, ``"drift"`` or ``"could not tell"``.
+- ``reference``: ``id``, ``model``, ``model_version``, ``rows``, ``dependence``.
+- ``settings``: ``budget_seconds``, ``evaluate_seconds``, ``budget_evaluations``, ``min_effect``,
+  ``rows_per_evaluation`` (null: cut by time).
+- ``history``: ``rows``, ``late_rows``, ``evaluations``, ``first_time``, ``last_time``.
+- ``rules``: the drift score, then the static rules. Each has ``name``, ``window``, ``evaluations``,
+  ``evaluations_over`` and ``alerts``: list of ``row``, ``time``, ``cleared_row``, ``cleared_time``,
+  ``features``, ``score``, ``peak_score`` and ``causes``: list of ``name``, ``kind``, ``score``, ``drifted``,
+  ``cause``, ``cell``, ``words``, ``row``, ``onset_row``, ``onset_time``.
+- ``features``: list of ``name``, ``kind``, ``peak_score``, ``peak_row``, ``first_row``, ``words`` and
+  ``rules``: list of ``name``, ``window``, ``first_row``.
+- ``trace``: the course of the model's score at up to 2,000 evaluations: ``rows``, ``times``, ``scores``.
+
+`driftgauge backtest --format json` adds ``driftgauge`` (its version), ``exit_status``, ``advice`` (list of
+sentences), and ``file`` to ``reference`` and to ``history``; where there is nothing to report,
+``explanation``.
+"""
 
 from __future__ import annotations
 
@@ -180,10 +201,7 @@ class BacktestReport:
         return "could not tell" if not self.evaluations else "drift" if self.alerts else "no drift"
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for a JSON file. Times are ISO 8601 in UTC; the trace is thinned to 2,000 points.
-
-        Keys are the fields of this class and of those in it, and beside them ``format`` (1) and ``result``.
-        """
+        """Plain values for a JSON file; the head of this module has the schema."""
         trace = self.trace.thinned()
         timed = self.first_seconds is not None
         return {

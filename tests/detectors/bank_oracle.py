@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from scipy.stats import beta, norm
 
 EPSILONS = (0.003, 0.01, 0.05, 0.25)
-DELTAS = (0.3, 0.6, 0.95)
+DELTAS = (0.12, 0.35, 0.9)
 TILTS = ((0.1, 0.2, 0.4, 0.8, 1.6), (0.1, 0.2, 0.4, 0.8), (0.15, 0.5), (0.15, 0.5))
 TILT_WEIGHTS = ((0.12, 0.12, 0.08, 0.048, 0.032), (0.05,) * 4, (0.015,) * 2, (0.015,) * 2)
 

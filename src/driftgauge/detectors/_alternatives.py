@@ -34,7 +34,9 @@ _TILT_WEIGHTS: Final[Sequence[tuple[float, ...]]] = (
 )
 _SPIKES: Final = (0.003, 0.01, 0.05, 0.25)
 _SPIKE_WEIGHT: Final = 0.24
-_DROPS: Final = (0.3, 0.6, 0.95)
+# 12 % shows moderate losses of frequent values: half the rows less a fifth takes 4,830 rows at the default
+# min_effect, with 30 % as the least 8,616.
+_DROPS: Final = (0.12, 0.35, 0.9)
 _DROP_WEIGHT: Final = 0.10
 
 

@@ -123,7 +123,7 @@ def print_summary(screen: Console, story: Story, tracks: Tracks, day: Day | None
         screen.print("Stopped before the first day was over: nothing to say yet.")
         return
     screen.print()
-    names = ("drifted", "score over 1", "began about", "largest change", "largest PSI", "on", "now")
+    names = ("drifted", "score over 1", "began about", "largest PSI", "on", "what it was then", "now")
     table = plain_table(*names, right=("largest PSI",))
     for track in tracks.drifted:
         peak = track.peak
@@ -131,9 +131,9 @@ def print_summary(screen: Console, story: Story, tracks: Tracks, day: Day | None
             Text(track.name, style="bold"),
             track.noticed or "",
             track.began or "",
-            track.peak_evidence.words if track.peak_evidence else "",
             number(peak.psi if peak else None, 2),
             track.peak_day,
+            track.peak_words,
             Text("drift", style="red") if track.drifts else Text("quiet", style="green"),
         )
     if tracks.drifted:

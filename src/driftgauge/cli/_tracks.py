@@ -24,14 +24,16 @@ class Track:
     """The first day on which the drift score was over 1."""
     began: str | None = None
     """Where the evidence of that day put the beginning."""
-    peak_evidence: FeatureDrift | None = None
-    """On the day of the highest score."""
+    evidence: FeatureDrift | None = None
+    """Of the latest day."""
     psi: list[float] = field(default_factory=list)
     """By day; NaN while the window was not full."""
     over_psi: str | None = None
     """The first day on which PSI, or the share of a kind of row, was over its threshold and its noise."""
     peak: FeatureStatistics | None = None
     peak_day: str = ""
+    peak_words: str = ""
+    """What the evidence said on the day of the largest PSI."""
     latest: FeatureVerdict | None = None
 
     @property
@@ -42,8 +44,7 @@ class Track:
     def add_evidence(self, date: str, evidence: FeatureDrift) -> None:
         """One more day of evidence."""
         self.score.append(evidence.score)
-        if self.peak_evidence is None or evidence.score > self.peak_evidence.score:
-            self.peak_evidence = evidence
+        self.evidence = evidence
         if evidence.score > 1 and self.noticed is None:
             self.noticed = date
             if evidence.onset_timestamp_seconds is not None:
@@ -57,6 +58,7 @@ class Track:
             self.psi[-1] = live.psi
             if self.peak is None or live.psi > self.peak.psi:
                 self.peak, self.peak_day = live, date
+                self.peak_words = self.evidence.words if self.evidence else ""
         if verdict.result == "drift":
             self.over_psi = self.over_psi or date
 

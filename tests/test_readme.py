@@ -24,7 +24,7 @@ TEXT = README.read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", TEXT, flags=re.MULTILINE | re.DOTALL)
 
 # Statuses other than 0 that a command of the README ends with, and why.
-EXPECTED = {"check": 1}  # today.csv is made to drift, below
+EXPECTED = {"check": 1, "backtest": 1}  # today.csv and history.parquet are made to drift, below
 
 
 def commands() -> list[str]:
@@ -42,11 +42,13 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def files(here: Path) -> Path:
-    """The files that the commands name: an undrifted past, a drifted today, a reference."""
+    """The files that the commands name: an undrifted past, a drifted today, both in turn, a reference."""
     rng = np.random.default_rng(3)
     frame = pd.DataFrame({"age": rng.normal(40, 10, 5_000), "score": rng.uniform(size=5_000)})
     frame.to_parquet("train.parquet")
     frame.assign(age=frame["age"] + 20).to_csv("today.csv", index=False)
+    drifted = frame.head(2_000).assign(age=frame["age"] + 20)
+    pd.concat([frame, drifted]).to_parquet("history.parquet")
     run("driftgauge profile train.parquet -o churn.reference --model churn --outputs score")
     return here
 

@@ -76,7 +76,8 @@ def test_python_examples_run_and_print_what_the_readme_says(here: Path) -> None:
         elif language == "text":
             assert printed == block
             shown.append(block)
-    server, thread, monitor = names["server"], names["thread"], names["monitor"]
+    server, thread = names["server"], names["thread"]
+    monitor = names["predict"].__driftgauge_monitor__
     try:
         predicted = names["predict"]({"age": [40.0], "plan": ["free"]})
         assert predicted.tolist() == [0.5]

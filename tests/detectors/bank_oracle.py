@@ -154,7 +154,8 @@ def bank(
                     one.exponent = min(one.exponent, finite)
         strong = one.effect > 2 and deviation > 0.5 + 1e-9
         unsure = known and one.family >= 4 and counts[one.cell] > 0 and counts[one.cell] / one.effect < 5
-        if bound - mean >= 5e-4 and not strong and not unsure:
+        gains = max(one.log_ratios) - min(one.log_bounds) > 1e-9
+        if bound - mean >= 5e-4 and gains and not strong and not unsure:
             kept.append(one)
     total = sum(one.weight for one in kept)
     for one in kept:

@@ -274,6 +274,20 @@ def test_an_ecell_that_has_every_row_raises_no_evidence_by_itself() -> None:
     assert (every_row <= 0).all()
 
 
+@pytest.mark.parametrize("min_effect", [0.0, 0.01, 0.1, 1.0])
+@pytest.mark.parametrize("rows", [50, 1_000, 100_000])
+def test_every_component_is_spoken_for_by_some_row(rows: int, min_effect: float) -> None:
+    """A drop of an e-cell that may be empty under no drift would count evaluations, or do nothing."""
+    counts = np.round(GAUSSIAN * (rows / GAUSSIAN.sum()))
+    bank = Bank.of(counts, 24, rows, min_effect=min_effect, needed=16.0)
+    gained = bank.log_ratios().max(axis=1) - bank.log_bounds[0]
+    assert (gained > 0).all()
+    assert bank.size > 50  # spikes and tilts are still there
+    drops = set(bank.cells[bank.families == DROP].tolist())
+    assert not drops & {24, 25, 26}  # nothing was ever there to be lost
+    assert bool(drops) == (min_effect <= 0.01 and rows >= 1_000 or min_effect == 0.0)
+
+
 # Shares are bounded as stated.
 
 

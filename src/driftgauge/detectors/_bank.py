@@ -21,26 +21,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from driftgauge.cells import Floats
+from driftgauge.detectors._allowance import most_errors, needed_errors, standard_errors
 from driftgauge.detectors._alternatives import DROP, SPIKE, alternatives
 from driftgauge.detectors._scores import SCORES, normal_scores, reference_shares, score_functions
 from driftgauge.detectors._tempering import cluster_exponents, share_bounds, tail_exponents
 
 __all__ = ["DROP", "SPIKE", "Bank", "normal_scores", "score_functions"]
 
-# Standard errors of the reference that count as no drift, at most. Of 60 references of 1,000 rows one in eight
-# has shares so unlucky that 2.5 are too few (1.9 times the allowed alarms, against 0.13 with 3); from 10,000
-# rows on, 2.5 gave 0.03.
-_FEW_ROWS: Final = 10_000
-_STANDARD_ERRORS: Final = 2.5
-_STANDARD_ERRORS_FEW: Final = 3.0
-
-# The part of the standard errors that holds the budget over references, see `_standard_errors`. A step passes
-# the line by more than it must, which leaves room: at 0.7 streams of references of 1,000 to 100,000 rows gave
-# 0.42 to 0.53 of the alarms that are allowed.
-_NEEDED_PART: Final = 0.7
-
 # A component that loses less than this a row, in nats, while nothing drifts would only count evaluations.
 _LEAST_INFORMATION: Final = 5e-4
+
+# Nor is one of use that gains nothing by any row, which a drop does not whose e-cell may be empty under no
+# drift: a third of all components at a min_effect of 0.05. More than the rounding of two logarithms.
+_LEAST_GAIN: Final = 1e-9
 
 # The rules for dependent rows; without each of them alarms were measured to come 5 to 20 times too often.
 _STRONG_DEPENDENCE: Final = 2.0
@@ -147,19 +140,9 @@ class Bank:
         inflation : float64[K] or None
             As `driftgauge.ecells.ECells.inflation`; None where every count was counted.
         needed : float or None
-            Logarithm of the evidence at which the stream raises an alert, ``ln(A / v)``. None: the most
-            standard errors are allowed for in every component, whatever the budget.
-
-        Notes
-        -----
-        A reference of n rows is off by about ``z sd / sqrt(n)`` in the direction of a component, with z
-        standard normal and sd the component's standard deviation, and allowed for are kappa of those. A
-        component that needs ``L = needed - ln(weight)`` and grows by its divergence D a row under its own
-        alternative then raises ``exp(b (z - kappa))`` times the alarms that are allowed, with
-        ``b = L sd / (D sqrt(n))``. Over references the mean of that is 1 at ``kappa = b / 2``: large
-        alternatives, which soon decide, need hardly any allowance, and small ones keep the most. Measured at
-        10,000 rows: a mean moved by 0.1 sd is seen after 2,830 rows instead of 4,570, and alarms rise from
-        0.05 to 0.42 of those allowed.
+            Logarithm of the evidence at which the stream raises an alert, ``ln(A / v)``; for how much the
+            reference's errors are allowed for, see `driftgauge.detectors._allowance`. None: the most standard
+            errors in every component, whatever the budget.
         """
         return _Builder(counts, ordered, rows, min_effect, design_effects, inflation, needed).build(
             bucket_counts
@@ -183,7 +166,7 @@ class _Builder:
         self.rows = max(rows, 1)
         self.shares = reference_shares(self.counts)
         self.tolerance = math.sqrt(min_effect)
-        self.most_errors = _STANDARD_ERRORS if rows >= _FEW_ROWS else _STANDARD_ERRORS_FEW
+        self.most_errors = most_errors(rows)
         self.inflation = np.ones(self.counts.size) if inflation is None else inflation
         self.needed = needed
         self.functions = score_functions(self.counts, ordered)
@@ -205,7 +188,8 @@ class _Builder:
         bounds, bucket_rows = self._bounds(ratios, bucket_counts)
         exponents = self._exponents(ratios)
         lost = (bucket_rows / bucket_rows.sum()) @ bounds - mean
-        kept = (self.weights > 0) & (lost >= _LEAST_INFORMATION)
+        gained = ratios.max(axis=1) - bounds.min(axis=0)
+        kept = (lost >= _LEAST_INFORMATION) & (gained > _LEAST_GAIN)
         kept &= ~((self.effects > _STRONG_DEPENDENCE) & (deviation > _LARGEST_STEP))
         if self.known_order:
             held = self.counts / self.cell_effects
@@ -256,7 +240,7 @@ class _Builder:
     def _needed_errors(self) -> Floats:
         """Standard errors to allow for, times the root of the rows they are of, float64[C].
 
-        The formula is at `Bank.of`; the components are those of the shares themselves.
+        The components are those of the shares themselves.
         """
         if self.needed is None:
             return np.full(self.sizes.size, np.inf)
@@ -267,13 +251,12 @@ class _Builder:
             grown = (likelihood * ratios) @ self.shares
             deviation = np.sqrt(((likelihood - 1) ** 2) @ self.shares)
             evidence = self.needed - np.log(self.weights / self.weights.sum())
-            needed = evidence * deviation / (2 * np.maximum(grown, 1e-12))
-        return np.asarray(_NEEDED_PART * needed)
+            return needed_errors(evidence, deviation, grown)
 
     def _standard_errors(self, rows: float) -> Floats:
         """Standard errors of a reference of so many rows that count as no drift, float64[C]."""
-        worth = np.where(self.tilts, 1.0, self.inflation[self.cells]) * self.effects
-        return np.asarray(np.minimum(self.needed_errors * np.sqrt(worth / rows), self.most_errors))
+        uncertain = np.where(self.tilts, 1.0, self.inflation[self.cells]) * self.effects
+        return standard_errors(self.needed_errors, rows / uncertain, self.most_errors)
 
     def _limits(self, counts: Floats, shares: Floats, rows: float, effects: Floats, errors: Floats) -> Floats:
         """The largest share of a spike's e-cell under no drift, the least of a drop's, float64[C]."""

@@ -285,7 +285,7 @@ def test_every_component_is_spoken_for_by_some_row(rows: int, min_effect: float)
     assert bank.size > 50  # spikes and tilts are still there
     drops = set(bank.cells[bank.families == DROP].tolist())
     assert not drops & {24, 25, 26}  # nothing was ever there to be lost
-    assert bool(drops) == (min_effect <= 0.01 and rows >= 1_000 or min_effect == 0.0)
+    assert bool(drops) == ((min_effect <= 0.01 and rows >= 1_000) or min_effect == 0.0)
 
 
 # Shares are bounded as stated.

@@ -333,6 +333,23 @@ def test_a_season_is_found_where_it_pays_and_nowhere_else() -> None:
     assert matched(independent) == set()
 
 
+@pytest.mark.parametrize(
+    ("season", "number", "cycle"),
+    [
+        (0.15, 24_000, "hour"),  # 1,000 rows an hour of the day: half an sd is seen some ten times sooner
+        (0.5, 7_200, "hour"),  # 300: without it, never
+        (0.05, 7_200, "none"),  # the errors of 24 small references cost three times what the season does
+        (0.0, 24_000, "none"),
+    ],
+)
+def test_the_season_pays_where_the_allowances_of_its_hours_are_less_than_it(
+    season: float, number: int, cycle: str
+) -> None:
+    data = rows(11, number, season=season, every=36.0)
+    reference = Reference.fit({"x": data["x"], "at": data["at"]}, time="at")
+    assert learned(reference).buckets.cycle == cycle
+
+
 def test_weekdays_are_matched_where_days_differ_and_hours_do_not() -> None:
     data = rows(11, 60_000, every=60.0)
     weekend = (data["at"] // 86_400 + 3) % 7 >= 5

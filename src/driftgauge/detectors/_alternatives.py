@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from driftgauge.cells import Floats
 from driftgauge.detectors._scores import SCORES
 
-__all__ = ["DROP", "SPIKE", "Alternatives", "alternatives"]
+__all__ = ["DROP", "ECELLS_WEIGHT", "SCORE_WEIGHTS", "SPIKE", "Alternatives", "alternatives"]
 
 SPIKE: Final = SCORES
 DROP: Final = SCORES + 1
@@ -24,8 +24,8 @@ _TILTS: Final[Sequence[tuple[float, ...]]] = (
     (0.15, 0.5),
 )
 
-# Small moves of location take longest to see and pay most for a small weight, so theirs is largest: with equal
-# weights a mean moved by 0.1 sd took 2,784 rows instead of 2,546 and nothing else was seen 3 % sooner.
+# Small moves of location take longest to see and pay most for a small weight, so theirs is largest: with
+# equal weights a mean moved by 0.1 sd took 2,784 rows instead of 2,546 and nothing else was seen 3 % sooner.
 _TILT_WEIGHTS: Final[Sequence[tuple[float, ...]]] = (
     (0.12, 0.12, 0.08, 0.048, 0.032),
     (0.05, 0.05, 0.05, 0.05),
@@ -38,6 +38,12 @@ _SPIKE_WEIGHT: Final = 0.24
 # min_effect, with 30 % as the least 8,616.
 _DROPS: Final = (0.12, 0.35, 0.9)
 _DROP_WEIGHT: Final = 0.10
+
+SCORE_WEIGHTS: Final = tuple(map(sum, _TILT_WEIGHTS))
+"""Of all tilts along each score function."""
+
+ECELLS_WEIGHT: Final = _SPIKE_WEIGHT + _DROP_WEIGHT
+"""Of all spikes and drops, which have it in equal parts by e-cell."""
 
 
 class Alternatives(NamedTuple):

@@ -41,9 +41,11 @@ def merge_states(states: Sequence[WindowState], now_seconds: float | None) -> Wi
             ring=None,
             marks=((rows, min(oldest)),) if oldest else (),
         )
-    evidence, notes = _pooled([state.evidence for state in states if state.evidence])
     earlier = tuple(dict.fromkeys(note for state in states for note in state.notes))
-    return replace(merged, evidence=evidence, notes=(*earlier, *notes))
+    if earlier:  # what could not be pooled before is missing now: the rest would pass for all of it
+        return replace(merged, evidence=None, notes=earlier)
+    evidence, notes = _pooled([state.evidence for state in states if state.evidence])
+    return replace(merged, evidence=evidence, notes=notes)
 
 
 def _pooled(given: Sequence[Evidence]) -> tuple[Evidence | None, tuple[str, ...]]:

@@ -203,6 +203,40 @@ def test_merged_states_have_the_mean_of_the_evidence_and_all_rows_that_wait(
     assert DriftScore(reference).restored(loaded).snapshot() == together.snapshot()
 
 
+def test_it_does_not_matter_in_which_groups_states_are_merged(reference: Reference, tmp_path: Path) -> None:
+    states = []
+    for replica in range(4):
+        monitor = monitor_of(reference)
+        minutes(monitor, np.random.default_rng(30 + replica), 4 + replica, 0, older=0.3 * replica)
+        states.append(monitor._engine.states()[0])
+    first, second, third, fourth = states
+    pair = WindowState.merge([first, second])
+    pair.save(tmp_path / "pair.window")
+    pair = WindowState.load(tmp_path / "pair.window")
+    resumed = DriftScore(reference).restored(pair.evidence or {}).state()  # a process that went on from it
+    groupings = [
+        WindowState.merge([WindowState.merge([pair, third]), fourth]),
+        WindowState.merge([pair, WindowState.merge([third, fourth])]),
+        WindowState.merge([fourth, WindowState.merge([third, dataclasses.replace(pair, evidence=resumed)])]),
+    ]
+    whole = WindowState.merge(states).evidence
+    assert whole is not None
+    assert whole["replicas"].tolist() == [4]
+    for grouping in groupings:
+        assert grouping.evidence is not None
+        for name, array in whole.items():
+            # single precision where the rows of the last blocks are kept
+            np.testing.assert_allclose(grouping.evidence[name], array, rtol=1e-6, err_msg=name)
+
+
+def test_a_reset_detector_counts_as_one_replica_again(reference: Reference) -> None:
+    states = [DriftScore(reference).state() for _ in range(3)]
+    merged = DriftScore(reference).restored(DriftScore.merge_states(states))
+    assert merged.state()["replicas"].tolist() == [3]
+    merged.reset()
+    assert merged.state()["replicas"].tolist() == [1]
+
+
 def test_states_of_different_settings_merge_without_evidence_and_say_so(reference: Reference) -> None:
     states = []
     for least in (0.01, 0.05):
@@ -213,7 +247,9 @@ def test_states_of_different_settings_merge_without_evidence_and_say_so(referenc
     assert merged.evidence is None
     assert "the evidence is left out" in merged.notes[0]
     assert merged.rows == 240
-    assert WindowState.merge([merged, states[0]]).notes == merged.notes
+    again = WindowState.merge([merged, states[0]])
+    assert again.notes == merged.notes
+    assert again.evidence is None  # that of one replica would pass for that of all
 
 
 def test_one_state_with_evidence_among_others_keeps_it(reference: Reference) -> None:

@@ -17,7 +17,11 @@ from driftgauge.detectors._bank import Bank
 from driftgauge.detectors._streams import Stream, banks_of
 from driftgauge.detectors._tables import EvidenceTables
 
-__all__ = ["Recursion"]
+__all__ = ["MIN_ROWS", "Recursion"]
+
+# Fewer rows wait for the next evaluation: each costs one step of the budget whatever it weighs. Measured: 5
+# to 100 rows an evaluation differ by a tenth in how fast drift is seen.
+MIN_ROWS: Final = 20
 
 # Evidence beyond the budget by more than e^3 is not kept: after a drift has ended the score must come down,
 # and each e-fold too many would take as many rows as it took to come.
@@ -76,6 +80,7 @@ class Recursion:
         self.recent_rows = np.zeros(len(FADING_BLOCKS))
         self.recent_seconds = np.zeros(len(FADING_BLOCKS))
         self.evaluations = 0
+        self.replicas = 1
 
     def fresh(self) -> Recursion:
         """One of the same streams and settings without evidence. They share their tables."""
@@ -125,6 +130,7 @@ class Recursion:
         for name in _STATE:
             getattr(self, name)[...] = 0
         self.evaluations = 0
+        self.replicas = 1
 
     def bank(self, stream: int) -> Bank:
         """The alternatives of a stream."""
@@ -138,13 +144,18 @@ class Recursion:
     def state(self) -> dict[str, NDArray[Any]]:
         """All that changes, copied."""
         held = {name: getattr(self, name).copy() for name in _STATE}
-        return {**held, "evaluations": np.array([self.evaluations])}
+        return {
+            **held,
+            "evaluations": np.array([self.evaluations]),
+            "replicas": np.array([self.replicas]),
+        }
 
     def go_on(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Go on from what `state` gave."""
         for name in _STATE:
             getattr(self, name)[...] = state[name]
         self.evaluations = int(state["evaluations"][0])
+        self.replicas = int(state["replicas"][0])
         # It may come from a detector whose features had larger shares or a larger budget, and so higher caps.
         caps = np.repeat(self.caps, np.diff(self.tables.state_offsets))
         if (self.evidence > caps).any():
@@ -157,11 +168,19 @@ class Recursion:
 
     @staticmethod
     def merge_states(states: Sequence[Mapping[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
-        """Evidence averaged; what tells of recent rows, added up."""
-        merged: dict[str, NDArray[Any]] = {}
+        """Evidence averaged over replicas; what tells of recent rows, added up.
+
+        A state that is a merge itself counts as often as it has replicas in it, so that it does not matter
+        in which order, and in which groups, states are merged.
+        """
+        replicas = np.array([int(state["replicas"][0]) for state in states])
+        merged: dict[str, NDArray[Any]] = {"replicas": replicas.sum(keepdims=True)}
         for name in _STATE:
-            together = np.mean if name in _AVERAGED else np.sum
-            held = together([state[name] for state in states], axis=0)
+            together = np.stack([state[name] for state in states])
+            if name in _AVERAGED:
+                held = np.average(together, axis=0, weights=replicas)
+            else:
+                held = together.sum(axis=0, dtype=np.float64)
             merged[name] = held.astype(states[0][name].dtype)
         merged["evaluations"] = np.max([state["evaluations"] for state in states], axis=0)
         return merged

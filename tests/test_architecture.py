@@ -26,7 +26,7 @@ LAYERS = {
         ("monitor", "sampling", "_arguments", "_buffer", "_capture", "_engine", "_intake"), MONITOR
     ),
     **dict.fromkeys(("_life", "_outputs", "_rows", "_single_rows", "_watch", "_worker"), MONITOR),
-    **dict.fromkeys(("__init__", "__main__", "_demo", "cli", "exporters", "files"), TOP),
+    **dict.fromkeys(("__init__", "__main__", "_demo", "cli", "exporters", "files", "render"), TOP),
 }
 STANDARD_LIBRARY_ONLY = {"errors", "snapshot", "_family", "catalogue", "exporters", "__init__"}
 FOR_EXPORTERS = {"snapshot", "catalogue", "errors"}

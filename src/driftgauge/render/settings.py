@@ -266,7 +266,7 @@ class Kubernetes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RenderSettings:
-    """All settings of the rendered files. Equal by value; the defaults are what is committed.
+    """All settings of the rendered files. Equal by value.
 
     Parameters
     ----------

@@ -14,6 +14,8 @@ from driftgauge.render.settings import RenderSettings
 __all__ = [
     "FLEET_RATIOS",
     "FLEET_STATISTICS",
+    "INFO",
+    "NORMAL",
     "REFERENCE",
     "by",
     "dropped_ratio",
@@ -23,6 +25,8 @@ __all__ = [
     "fleet_bins_used",
     "fleet_model_score",
     "fleet_ratio",
+    "fleet_ratio_rise",
+    "fleet_ratio_rise_noise",
     "fleet_reference_bin_rows",
     "fleet_reference_bin_share",
     "fleet_reference_bins_up_to",
@@ -34,9 +38,13 @@ __all__ = [
     "fleet_window_rows",
     "held",
     "references",
+    "with_reference",
 ]
 
+INFO: Final = "driftgauge_reference_info"
 REFERENCE: Final = "reference_id"
+# Normal quantile of one look in 1,000, the level at which noise has its line when no budget sets one.
+NORMAL: Final = "3.0902"
 FLEET_STATISTICS: Final = ("psi", "psi_critical", "ks", "ks_critical")
 FLEET_RATIOS: Final = ("missing_ratio", "unseen_ratio", "out_of_range_ratio")
 
@@ -76,8 +84,8 @@ def fleet_bin_rows(settings: RenderSettings, range: str, *matchers: str) -> str:
 
 def fleet_bin_share(settings: RenderSettings, range: str, *matchers: str) -> str:
     """Share of all replicas' rows in *range* that fell into each bin, 0 to 1."""
-    rows = fleet_bin_rows(settings, range, *matchers)
-    return f"{rows} / ignoring (bin) group_left () (sum without (bin) ({rows}) > 0)"
+    rows, feature = fleet_bin_rows(settings, range, *matchers), by(settings.labels.one_feature, REFERENCE)
+    return f"{rows} / ignoring (bin) group_left () (sum by {feature} ({rows}) > 0)"
 
 
 def fleet_bins_up_to(settings: RenderSettings, range: str, *matchers: str) -> str:
@@ -106,14 +114,26 @@ def fleet_reference_bins_up_to(settings: RenderSettings, *matchers: str) -> str:
 
 def fleet_reference_bin_share(settings: RenderSettings, *matchers: str) -> str:
     """Share of the reference's rows in each bin, 0 to 1; labels as `fleet_bin_share`."""
-    rows = fleet_reference_bin_rows(settings, *matchers)
-    return f"{rows} / ignoring (bin) group_left () (sum without (bin) ({rows}) > 0)"
+    rows, feature = fleet_reference_bin_rows(settings, *matchers), by(settings.labels.one_feature, REFERENCE)
+    return f"{rows} / ignoring (bin) group_left () (sum by {feature} ({rows}) > 0)"
 
 
 def fleet_ratio(settings: RenderSettings, ratio: str, *matchers: str) -> str:
     """Recorded share of the rows in all replicas' windows, one of `FLEET_RATIOS`; also by window."""
     del settings
     return _recorded(f"model_reference_feature_window:driftgauge_feature_{ratio}:fleet", matchers)
+
+
+def fleet_ratio_rise(settings: RenderSettings, ratio: str, *matchers: str) -> str:
+    """Recorded rise of a share over the reference's; labels as `fleet_ratio`."""
+    del settings
+    return _recorded(f"model_reference_feature_window:driftgauge_feature_{ratio}:rise", matchers)
+
+
+def fleet_ratio_rise_noise(settings: RenderSettings, ratio: str, *matchers: str) -> str:
+    """Recorded rise that noise alone explains; labels as `fleet_ratio`."""
+    del settings
+    return _recorded(f"model_reference_feature_window:driftgauge_feature_{ratio}:rise_noise", matchers)
 
 
 def fleet_reference_ratio(settings: RenderSettings, ratio: str, *matchers: str) -> str:
@@ -165,6 +185,11 @@ def held(settings: RenderSettings, recorded: str) -> str:
     """
     at = by(settings.labels.one_version, REFERENCE)
     return f"(last_over_time({recorded}[{settings.ranges.hold}]) and on {at} {references(settings)})"
+
+
+def with_reference(settings: RenderSettings, series: str) -> str:
+    """A series of each replica's model, with the `reference_id` that the replica has."""
+    return f"{settings.series(INFO)} * ignoring ({REFERENCE}) group_left () {series}"
 
 
 def _recorded(name: str, matchers: Iterable[str]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from driftgauge.render import fleet, queries
+from driftgauge.render import fleet, fleet_gauges, queries
 from driftgauge.render.settings import RenderSettings
 
 __all__ = ["recording_groups"]
@@ -26,19 +26,21 @@ def recording_groups(settings: RenderSettings) -> list[dict[str, Any]]:
 
 def _of_replicas(settings: RenderSettings) -> dict[str, str]:
     rules = {
-        queries.references(settings): fleet.replicas(settings),
-        queries.fleet_reference_rows(settings): fleet.reference_rows(settings),
-        queries.fleet_score(settings): fleet.feature_score(settings),
-        queries.fleet_model_score(settings): fleet.model_score(settings),
-        queries.fleet_window_rows(settings): fleet.rows_in_windows(settings),
+        queries.references(settings): fleet_gauges.replicas(settings),
+        queries.fleet_reference_rows(settings): fleet_gauges.reference_rows(settings),
+        queries.fleet_score(settings): fleet_gauges.feature_score(settings),
+        queries.fleet_model_score(settings): fleet_gauges.model_score(settings),
+        queries.fleet_window_rows(settings): fleet_gauges.rows_in_windows(settings),
     }
     for name in queries.FLEET_RATIOS:
-        rules[queries.fleet_ratio(settings, name)] = fleet.ratio(settings, name)
-        rules[queries.fleet_reference_ratio(settings, name)] = fleet.reference_ratio(settings, name)
+        rules[queries.fleet_ratio(settings, name)] = fleet_gauges.ratio(settings, name)
+        rules[queries.fleet_reference_ratio(settings, name)] = fleet_gauges.reference_ratio(settings, name)
+        rules[queries.fleet_ratio_rise(settings, name)] = fleet_gauges.ratio_rise(settings, name)
+        rules[queries.fleet_ratio_rise_noise(settings, name)] = fleet_gauges.ratio_rise_noise(settings, name)
     cumulative = queries.fleet_reference_bins_up_to(settings)
     rules[cumulative] = fleet.reference_bins(settings)
-    rules[queries.fleet_reference_bin_rows(settings)] = fleet.single_bins(cumulative)
-    rules[queries.dropped_ratio(settings)] = fleet.dropped_share(settings)
+    rules[queries.fleet_reference_bin_rows(settings)] = fleet.single_bins(settings, cumulative)
+    rules[queries.dropped_ratio(settings)] = fleet_gauges.dropped_share(settings)
     return rules
 
 
@@ -46,8 +48,8 @@ def _of_range(settings: RenderSettings, range: str) -> dict[str, str]:
     cumulative = queries.fleet_bins_up_to(settings, range)
     return {
         cumulative: fleet.bin_increase(settings, range),
-        queries.fleet_bin_rows(settings, range): fleet.single_bins(cumulative),
-        queries.fleet_rows(settings, range): f"sum without (bin) ({queries.fleet_bin_rows(settings, range)})",
+        queries.fleet_bin_rows(settings, range): fleet.single_bins(settings, cumulative),
+        queries.fleet_rows(settings, range): fleet.rows(settings, range),
         queries.fleet_bins_used(settings, range): fleet.bins_used(settings, range),
         queries.fleet_statistic(settings, "psi", range): fleet.psi(settings, range),
         queries.fleet_statistic(settings, "psi_critical", range): fleet.psi_critical(settings, range),

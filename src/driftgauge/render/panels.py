@@ -31,9 +31,10 @@ _LEGEND: Final = {"showLegend": True, "displayMode": "list", "placement": "botto
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """PromQL with the legend of its series; in tables and bars the legend is the name of the column.
+    """PromQL with the legend of its series; in tables and bars the legend is the name of its column.
 
-    ``now`` asks for one value at the end of the time range instead of a course.
+    ``now`` asks for one value at the end of the time range instead of a course. A column without a name is
+    not shown: its query only brings labels.
     """
 
     expression: str
@@ -159,9 +160,12 @@ def _joined(
 ) -> list[Json]:
     """Transformations that make one table of the queries: join, sort, then hide, order and rename columns."""
     letters = [f"Value #{letter}" for letter in _LETTERS] if len(queries) > 1 else ["Value"]
-    shown = {**columns, **{letter: query.legend for letter, query in zip(letters, queries, strict=False)}}
+    values = {letter: query.legend for letter, query in zip(letters, queries, strict=False)}
+    shown = {name: title for name, title in {**columns, **values}.items() if title}
     options = {
-        "excludeByName": dict.fromkeys(("Time", *hidden), True),
+        "excludeByName": dict.fromkeys(
+            ("Time", *hidden, *(name for name in values if not values[name])), True
+        ),
         "indexByName": {name: place for place, name in enumerate(shown)},
         "renameByName": shown,
     }

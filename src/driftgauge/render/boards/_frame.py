@@ -37,7 +37,7 @@ _TITLES: Final = {
     "itself": "driftgauge / driftgauge itself",
 }
 
-COUNT: Final = {"unit": "short", "decimals": 0, "thresholds": steps((None, QUIET), (1, DRIFT))}
+COUNT: Final[Json] = {"unit": "short", "decimals": 0, "thresholds": steps((None, QUIET), (1, DRIFT))}
 """Field of a number that is bad from 1 on."""
 NO_DRIFT: Final = [{"type": "value", "options": {"0": {"text": "no drift", "index": 0}}}]
 """Mapping of a duration that is 0 while nothing drifts."""
@@ -152,13 +152,13 @@ def limits(early: float, bad: float) -> Json:
 
 def cell(name: str, *, paint: bool = False, **properties: Any) -> Json:
     """Override of a table's column; *paint* fills the cell with the colour of its threshold."""
-    style = {"custom__cellOptions": {"type": "color-background", "mode": "basic"}} if paint else {}
+    style: Json = {"custom__cellOptions": {"type": "color-background", "mode": "basic"}} if paint else {}
     return named(name, **style, **properties)
 
 
 def dashed(name: str, color: str = GREY, **properties: Any) -> Json:
     """Override of a line that is not live: what noise explains, or the reference."""
-    style = {"custom__lineStyle": {"fill": "dash", "dash": [8, 6]}, "custom__lineWidth": 1}
+    style: Json = {"custom__lineStyle": {"fill": "dash", "dash": [8, 6]}, "custom__lineWidth": 1}
     return named(name, color={"mode": "fixed", "fixedColor": color}, **style, **properties)
 
 

@@ -274,8 +274,8 @@ def _effects(settings: RenderSettings) -> list[tuple[int, int, Json]]:
 
 def _values(settings: RenderSettings) -> list[tuple[int, int, Json]]:
     level = "level"
-    edge = {"custom__lineWidth": 1, "color": {"mode": "fixed", "fixedColor": LIVE}}
-    filled = {"custom__fillBelowTo": "live 0.05", "custom__fillOpacity": 15}
+    edge: Json = {"custom__lineWidth": 1, "color": {"mode": "fixed", "fixedColor": LIVE}}
+    filled: Json = {"custom__fillBelowTo": "live 0.05", "custom__fillOpacity": 15}
     quantiles = lines(
         "Quantiles",
         "Live quantiles (orange: median, halves and tails) against the reference's (dashed). A band that "
@@ -322,46 +322,41 @@ def _values(settings: RenderSettings) -> list[tuple[int, int, Json]]:
 
 
 def _quality(settings: RenderSettings) -> list[tuple[int, int, Json]]:
-    panels = []
-    for ratio, title, description, absent in (
-        (
-            "missing",
-            "Missing",
-            "Share of rows without a value, and the reference's (dashed). Above it: ask the source, and fix "
-            "the data before anything else.",
-            "",
-        ),
-        (
-            "unseen",
-            "Unseen categories",
-            "Share of rows with a category that the reference does not name, and the reference's share of "
-            "rare ones (dashed). Above it: a new category or a spelling; retrain if it is to stay.",
-            "A numeric feature has none",
-        ),
-        (
-            "out_of_range",
-            "Out of range",
-            "Share of rows below or above all finite values of the reference, and the reference's share of "
-            "infinite ones (dashed). Above it: a unit, a sensor, or a new kind of customer.",
-            _CATEGORICAL,
-        ),
-    ):
-        panels.append(
-            lines(
-                title,
-                description,
-                [
-                    Query(worst(_here(settings, f"feature_{ratio}_ratio")), "live"),
-                    Query(worst(_here(settings, f"feature_reference_{ratio}_ratio")), "reference"),
-                ],
-                axis="share of rows",
-                unit="percentunit",
-                custom={"axisSoftMax": settings.thresholds.ratio_rise},
-                overrides=[_painted("live", LIVE), dashed("reference")],
-                **({"noValue": absent} if absent else {}),
-            )
-        )
-    return [(8, 7, panel) for panel in panels]
+    def of(ratio: str, live: str) -> list[Query]:
+        normal = worst(_here(settings, f"feature_reference_{ratio}_ratio"))
+        return [
+            Query(worst(_here(settings, f"feature_{ratio}_ratio")), live),
+            Query(normal, f"reference {live}"),
+        ]
+
+    soft = {"axisSoftMax": settings.thresholds.ratio_rise}
+    missing = lines(
+        "Missing",
+        "Share of rows without a value, and the reference's (dashed). Above it: ask the source, and fix the "
+        "data before anything else.",
+        of("missing", "missing"),
+        axis="share of rows",
+        unit="percentunit",
+        custom=soft,
+        overrides=[_painted("missing", LIVE), dashed("reference missing")],
+    )
+    strange = lines(
+        "Not in the reference",
+        "Share of rows with a category that the reference does not name, or with a value beyond its finite "
+        "ones, and the reference's share of rare categories or infinities (dashed). Above: a new category, "
+        "a unit, a sensor.",
+        [*of("unseen", "unseen"), *of("out_of_range", "out of range")],
+        axis="share of rows",
+        unit="percentunit",
+        custom=soft,
+        overrides=[
+            _painted("unseen", LIVE),
+            _painted("out of range", SECOND),
+            dashed("reference unseen", LIVE),
+            dashed("reference out of range", SECOND),
+        ],
+    )
+    return [(12, 7, missing), (12, 7, strange)]
 
 
 def _painted(name: str, color: str) -> Json:

@@ -27,7 +27,6 @@ from driftgauge.render.queries_boards import (
     board_series,
     distance_from_median,
     farthest_replica,
-    fleet_by_reference,
     fewest,
     known,
     per_replica,

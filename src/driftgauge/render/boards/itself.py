@@ -208,9 +208,7 @@ def _windows(settings: RenderSettings) -> list[tuple[int, int, Json]]:
         "alerts that its budget promises, and how much of the traffic it sees. Dependence 'assumed': give "
         "the reference times.",
         [
-            Query(
-                worst(board_series(settings, "drift_dependence_info", model), *version, "dependence"), "There"
-            ),
+            Query(worst(board_series(settings, "drift_dependence_info", model), *version, "dependence"), ""),
             Query(
                 f"3600 * {rate(board_series(settings, 'drift_evaluations_total', model), *version)}",
                 "Weighed/h",
@@ -224,7 +222,6 @@ def _windows(settings: RenderSettings) -> list[tuple[int, int, Json]]:
         order=[("Model", False)],
         unit="short",
         overrides=[
-            cell("There", custom__hidden=True),
             cell("Weighed/h", decimals=1),
             cell("Taken", unit="percentunit", decimals=0),
             cell("Windows ready", unit="percentunit", decimals=0),

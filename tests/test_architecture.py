@@ -23,9 +23,12 @@ LAYERS = {
     "catalogue": WORDS,
     "kernels": KERNELS,
     **dict.fromkeys(
-        ("monitor", "sampling", "_arguments", "_buffer", "_capture", "_engine", "_intake"), MONITOR
+        ("monitor", "sampling", "_arguments", "_buffer", "_capture", "_engine", "_evidence", "_intake"),
+        MONITOR,
     ),
-    **dict.fromkeys(("_life", "_outputs", "_rows", "_single_rows", "_watch", "_worker"), MONITOR),
+    **dict.fromkeys(
+        ("_life", "_outputs", "_rows", "_settings", "_single_rows", "_watch", "_watching", "_worker"), MONITOR
+    ),
     **dict.fromkeys(("__init__", "__main__", "_demo", "cli", "exporters", "files", "render"), TOP),
 }
 STANDARD_LIBRARY_ONLY = {"errors", "snapshot", "_family", "catalogue", "exporters", "__init__"}

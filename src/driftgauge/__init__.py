@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from driftgauge import detectors, errors, statistics
+    from driftgauge.budget import Budget, one_false_alert
     from driftgauge.errors import (
         ConfigError,
         DataError,
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
         MissingExtraError,
         ReferenceFileError,
         StateError,
+        TimeOrderWarning,
+        TrainingDriftWarning,
     )
     from driftgauge.exporters import exporter
     from driftgauge.monitor import Monitor
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "Budget",
     "ConfigError",
     "DataError",
     "DriftgaugeError",
@@ -38,17 +42,21 @@ __all__ = [
     "ReferenceFileError",
     "Snapshot",
     "StateError",
+    "TimeOrderWarning",
+    "TrainingDriftWarning",
     "__version__",
     "detectors",
     "duration",
     "errors",
     "exporter",
+    "one_false_alert",
     "rate",
     "rows",
     "statistics",
 ]
 
 _WHERE: Final = {
+    "Budget": "budget",
     "ConfigError": "errors",
     "DataError": "errors",
     "DriftgaugeError": "errors",
@@ -59,8 +67,11 @@ _WHERE: Final = {
     "ReferenceFileError": "errors",
     "Snapshot": "snapshot",
     "StateError": "errors",
+    "TimeOrderWarning": "errors",
+    "TrainingDriftWarning": "errors",
     "duration": "windows",
     "exporter": "exporters",
+    "one_false_alert": "budget",
     "rate": "sampling",
     "rows": "windows",
 }

@@ -19,6 +19,7 @@ DROP_REASONS: Final = ("buffer_full", "internal_error", "predict_error", "shape_
 ERROR_STAGES: Final = (
     "capture",
     "clock",
+    "detector",
     "index",
     "inputs",
     "log",

@@ -1,13 +1,12 @@
-"""The state of a monitor: its windows and counts, under one lock that watched calls never take."""
+"""The state of a monitor: windows, counts and evidence, under one lock that watched calls never take."""
 
 from __future__ import annotations
 
 import math
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from os import PathLike
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -17,15 +16,17 @@ from driftgauge import kernels
 from driftgauge._buffer import Buffer
 from driftgauge._capture import Call
 from driftgauge._evaluate import Counters
+from driftgauge._evidence import Evidence
 from driftgauge._intake import Row
 from driftgauge._outputs import NOT_RECORDED
 from driftgauge._rows import Block, Entry, Indexer
-from driftgauge.cells import Counts
-from driftgauge.errors import ConfigError
+from driftgauge.cells import Counts, Floats
+from driftgauge.detectors.protocol import Detector
 from driftgauge.reference import Reference
+from driftgauge.snapshot import DriftSnapshot
 from driftgauge.windows import Window, WindowSpec, WindowState
 
-__all__ = ["Engine", "View", "check_settings", "unanswered"]
+__all__ = ["Engine", "Frozen", "View", "unanswered"]
 
 # Compiling takes seconds of CPU that compete with the host for the interpreter. A process that sees few rows
 # never does it; `Monitor.warm_up` does it at once.
@@ -47,6 +48,18 @@ class View:
         return self.reach_seconds
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frozen:
+    """A monitor at one moment: all that an evaluation needs."""
+
+    now_seconds: float
+    views: tuple[View, ...]
+    bin_rows: NDArray[np.int64]
+    counters: Counters
+    drift: DriftSnapshot | None
+    shares: Floats | None
+
+
 class Engine:
     """Empties the buffer into the windows, for whoever asks: the background thread, a scrape, a test.
 
@@ -58,6 +71,8 @@ class Engine:
     clock : callable
         Seconds since the epoch. Where it raises or is not finite, the last good time stands in and an error
         of the stage ``clock`` is counted; `time.time` while there has been no good time.
+    detector : Detector or None
+        Given every row that the windows are given, and asked to weigh them when its budget says.
     """
 
     def __init__(
@@ -66,6 +81,7 @@ class Engine:
         specs: Sequence[WindowSpec],
         buffer: Buffer,
         clock: Callable[[], float],
+        detector: Detector | None = None,
     ) -> None:
         self.buffer = buffer
         self._reference = reference
@@ -73,10 +89,11 @@ class Engine:
         self._clock = clock
         self._good_seconds: float | None = None
         self._indexer = Indexer(reference, buffer)
+        self._evidence = Evidence(detector, reference, buffer)
         self.start()
 
     def start(self) -> None:
-        """Begin with empty windows, nothing counted and a lock of its own: anew, or after a fork."""
+        """Begin with nothing counted, no evidence and a lock of its own: anew, or after a fork."""
         layout = self._reference.layout
         self._lock = threading.RLock()
         self._windows: tuple[Window, ...] = tuple(
@@ -84,6 +101,7 @@ class Engine:
         )
         self._bin_rows: NDArray[np.int64] = np.zeros(layout.bins, np.int64)
         self._rows_sampled = 0
+        self._evidence.forget()
         self._compiles = False
 
     def work(self) -> int:
@@ -107,11 +125,9 @@ class Engine:
             self.buffer.failed("warm_up", error)
 
     def flush(self, now_seconds: float | None = None, entries: Sequence[Any] = ()) -> int:
-        """Count what is in the buffer, and then *entries*. The number of rows."""
+        """Count what is in the buffer, and then *entries*; weigh the evidence if it is time. The rows."""
         with self._lock:
-            handled = self._drain(now_seconds)
-            if entries:
-                handled += self._count(entries, now_seconds)
+            handled = self._take(now_seconds, entries)
         self.buffer.log_notes()
         return handled
 
@@ -119,26 +135,31 @@ class Engine:
         """`flush`, unless the state stays locked for so long; then what waits goes on waiting."""
         if self._lock.acquire(timeout=timeout_seconds):
             try:
-                self._drain(None)
+                self._take(None)
             finally:
                 self._lock.release()
         self.buffer.log_notes()
 
-    def _drain(self, now_seconds: float | None) -> int:
+    def _take(self, now_seconds: float | None, entries: Sequence[Any] = ()) -> int:
         """Count what is in the buffer now; not what comes meanwhile, or it might never end."""
         ready = self.buffer.ready
-        entries = []
+        taken = []
         for _ in range(len(ready)):
-            entries.append(ready.popleft())  # noqa: PERF401 - a list display would lose all at an interrupt
-        return self._count(entries, now_seconds) if entries else 0
-
-    def _count(self, entries: Sequence[Any], now_seconds: float | None) -> int:
-        handled = 0
+            taken.append(ready.popleft())  # noqa: PERF401 - a list display would lose all at an interrupt
+        taken.extend(entries)
+        if not taken and not self._evidence.waiting:
+            return 0  # and the clock is not read
         now = self._time(now_seconds)
+        handled = self._count(taken, now)
+        self._evidence.look(now)
+        return handled
+
+    def _count(self, entries: Sequence[Any], now_seconds: float) -> int:
+        handled = 0
         for block in self._indexer.blocks(entries):
             handled += block.rows
             try:
-                self._push(block, now)
+                self._push(block, now_seconds)
             except Exception as error:
                 self.buffer.failed("push", error)
                 self.buffer.dropped["internal_error"].add(block.rows)
@@ -175,21 +196,29 @@ class Engine:
                 taken = True
         self._bin_rows = bin_rows
         self._rows_sampled += block.rows
+        self._evidence.add(block.indices, now_seconds)
 
-    def freeze(self, now_seconds: float | None) -> tuple[float, list[View], NDArray[np.int64], Counters]:
-        """All that an evaluation needs, the time first, as it is when every row that has come is counted."""
+    def freeze(self, now_seconds: float | None) -> Frozen:
+        """All that an evaluation needs, as it is when every row that has come is counted."""
         with self._lock:
             now = self._time(now_seconds)
-            self._drain(now)
+            self._take(now)
             for window in self._windows:
                 window.advance(now)
-            views = [
-                View(w.name, w.reference_id, w.counts.copy(), w.rows, w.seconds(now)) for w in self._windows
-            ]
-            bin_rows = self._bin_rows.copy()
-            counters = self._counters()
+            drift = self._evidence.snapshot()  # before the counters, which count its errors
+            frozen = Frozen(
+                now_seconds=now,
+                views=tuple(
+                    View(w.name, w.reference_id, w.counts.copy(), w.rows, w.seconds(now))
+                    for w in self._windows
+                ),
+                bin_rows=self._bin_rows.copy(),
+                counters=self._counters(),
+                drift=drift,
+                shares=None if drift is None else self._evidence.shares(),
+            )
         self.buffer.log_notes()
-        return now, views, bin_rows, counters
+        return frozen
 
     def _counters(self) -> Counters:
         buffer = self.buffer
@@ -204,10 +233,13 @@ class Engine:
         )
 
     def states(self) -> list[WindowState]:
-        """A copy of each window."""
+        """A copy of each window; the first carries the evidence."""
         with self._lock:
-            self._drain(None)
-            return [window.state() for window in self._windows]
+            self._take(None)
+            states = [window.state() for window in self._windows]
+            evidence = self._evidence.state()
+        self.buffer.log_notes()
+        return [replace(states[0], evidence=evidence), *states[1:]]
 
     def restore(self, states: Sequence[WindowState]) -> None:
         """Go on from *states*, one a window; all of them or, where one raises, none."""
@@ -215,18 +247,29 @@ class Engine:
         fresh = tuple(spec.open(layout, self._reference.id) for spec in self._specs)
         for window, state in zip(fresh, states, strict=True):
             window.restore(state)
+        detector = self._evidence.restored(states[0].evidence)
         with self._lock:
-            self._drain(None)
+            self._take(None)
             self._windows = fresh
+            self._evidence.go_on(detector)
+        self.buffer.log_notes()
+
+    def acknowledge(self) -> None:
+        """Forget the evidence of all rows that have come. Windows and counts stay."""
+        with self._lock:
+            self._take(None)
+            self._evidence.forget()
+        self.buffer.log_notes()
 
     def reset(self) -> None:
         """Forget all rows and count from 0 again."""
         with self._lock:
-            self._drain(None)
+            self._take(None)
             for window in self._windows:
                 window.clear()
             self._bin_rows[:] = 0
             self._rows_sampled = 0
+            self._evidence.forget()
             self.buffer.clear_counts()
 
 
@@ -236,81 +279,3 @@ def unanswered(begun: Call | Row) -> Entry:
         return (*begun, NOT_RECORDED)
     begun.result = NOT_RECORDED
     return begun
-
-
-def check_settings(
-    reference: object,
-    windows: object,
-    min_rows: object,
-    buffer_rows: object,
-    tick_seconds: object,
-    clock: object,
-    rng: object,
-) -> tuple[WindowSpec, ...]:
-    """The windows of a monitor; settings of a wrong type or out of their range raise `ConfigError`."""
-    if not isinstance(reference, Reference):
-        hint = "Reference.fit(training_data)"
-        if isinstance(reference, (str, PathLike)):
-            hint = f"Reference.load({str(reference)!r})"
-        message = f"reference must be a Reference, got {_shown(reference)}; use driftgauge.{hint}"
-        raise ConfigError(message)
-    specs = _specs(windows)
-    for name, value in (("min_rows", min_rows), ("buffer_rows", buffer_rows)):
-        whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-        if not whole or value < 1:  # type: ignore[operator]
-            message = f"{name} must be a whole number and at least 1, got {_shown(value)}"
-            raise ConfigError(message)
-    real = isinstance(tick_seconds, (int, float, np.number)) and not isinstance(tick_seconds, bool)
-    if not real or not 0.001 <= tick_seconds <= 10:  # type: ignore[operator]
-        message = f"tick_seconds must be a number from 0.001 to 10, got {_shown(tick_seconds)}"
-        raise ConfigError(message)
-    if not callable(clock):
-        message = (
-            "clock must be a function without arguments that returns seconds since the epoch, such as "
-            f"time.time, got {_shown(clock)}"
-        )
-        raise ConfigError(message)
-    if rng is not None and not isinstance(rng, np.random.Generator):
-        hint = f"{int(rng)}" if isinstance(rng, (int, np.integer)) else "7"
-        message = (
-            f"rng must be a numpy.random.Generator or None, got {_shown(rng)}; "
-            f"use numpy.random.default_rng({hint})"
-        )
-        raise ConfigError(message)
-    return specs
-
-
-def _specs(windows: object) -> tuple[WindowSpec, ...]:
-    """*windows* as a tuple of specifications, each of its own name."""
-    if isinstance(windows, WindowSpec):
-        message = f"windows must be a list of windows, got one by itself; use windows=[{windows!r}]"
-        raise ConfigError(message)
-    if isinstance(windows, (str, bytes)) or not isinstance(windows, Iterable):
-        message = f"windows must be a list, got {_shown(windows)}; {_hint(windows)}"
-        raise ConfigError(message)
-    specs = tuple(windows)
-    for spec in specs:
-        if not isinstance(spec, WindowSpec):
-            message = f"windows holds {_shown(spec)}, which is no window; {_hint(spec)}"
-            raise ConfigError(message)
-    names = [spec.name for spec in specs]
-    if not names or len(set(names)) < len(names):
-        message = f"windows must be at least one and of different names, got {names!r}"
-        raise ConfigError(message)
-    return specs
-
-
-def _hint(window: object) -> str:
-    """What to write for something that is no window."""
-    made = "rows(10_000)"
-    if isinstance(window, str):
-        made = f"duration({window!r})"
-    elif isinstance(window, int) and not isinstance(window, bool):
-        made = f"rows({window})"
-    return f"use windows=[driftgauge.{made}]"
-
-
-def _shown(value: object) -> str:
-    """A value in a message, shortened: it may be a table."""
-    text = repr(value)
-    return text if len(text) <= 60 else f"a {type(value).__name__}"

@@ -18,10 +18,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from driftgauge import kernels
-from driftgauge.cells import Counts
-from driftgauge.detectors.noise import DEFAULT_LEVEL, ks_critical, psi_critical
+from driftgauge._noise_line import NoiseLine
+from driftgauge.cells import Counts, Floats
+from driftgauge.detectors.noise import DEFAULT_LEVEL
 from driftgauge.errors import ConfigError, StateError
-from driftgauge.snapshot import FeatureSnapshot, FeatureStatistics, ReferenceInfo, Snapshot, WindowSnapshot
+from driftgauge.snapshot import (
+    DriftSnapshot,
+    FeatureSnapshot,
+    FeatureStatistics,
+    ReferenceInfo,
+    Snapshot,
+    WindowSnapshot,
+)
 from driftgauge.windows import View
 
 if TYPE_CHECKING:
@@ -69,6 +77,8 @@ def evaluate(
     counters: Counters | None = None,
     min_rows: int = DEFAULT_MIN_ROWS,
     level: float = DEFAULT_LEVEL,
+    drift: DriftSnapshot | None = None,
+    shares: Floats | None = None,
     timer: Callable[[], float] = time.perf_counter,
 ) -> Snapshot:
     """Everything there is to say about *windows* at one moment.
@@ -86,7 +96,11 @@ def evaluate(
     min_rows : int
         A window with fewer rows has no statistics. Default 100: there noise alone is a critical PSI of 0.28.
     level : float
-        Of the critical values, in (0, 1). Default 0.999.
+        Of the critical values at one look, in (0, 1). Default 0.999. With *drift* there is no such look.
+    drift : DriftSnapshot, optional
+        What the detector says. Critical values are then those over all looks, at its budget.
+    shares : float64[F], optional
+        Of the budget, by feature, above 0. Default: an equal share each.
     timer : callable
         Gives seconds; read at the start and the end for `Snapshot.evaluation_seconds`.
 
@@ -115,7 +129,8 @@ def evaluate(
     tally = counters if counters is not None else Counters()
     layout = reference.layout
     totals = np.zeros(layout.bins, dtype=np.int64) if bin_rows is None else bin_rows
-    views = [_window(reference, window, now_seconds, min_rows, level) for window in windows]
+    line = NoiseLine.of(len(layout.features), level, drift, shares)
+    views = [_window(reference, window, now_seconds, min_rows, line) for window in windows]
     features = _features(layout, _described(layout), totals)
     return Snapshot(
         model=reference.model,
@@ -134,11 +149,12 @@ def evaluate(
         rows_sampled_out=tally.rows_sampled_out,
         rows_dropped=dict(tally.rows_dropped),
         internal_errors=dict(tally.internal_errors),
+        drift=drift,
     )
 
 
 def _window(
-    reference: Reference, window: View, now_seconds: float, min_rows: int, level: float
+    reference: Reference, window: View, now_seconds: float, min_rows: int, line: NoiseLine
 ) -> WindowSnapshot:
     layout = reference.layout
     if window.reference_id != reference.id or window.counts.size != layout.cells:
@@ -148,15 +164,18 @@ def _window(
         )
         raise StateError(message)
     enough = window.rows >= min_rows
+    seconds = window.seconds(now_seconds)
     return WindowSnapshot(
         name=window.name,
         rows=window.rows,
-        seconds=window.seconds(now_seconds),
-        features=_statistics(layout, window.counts, window.rows, level) if enough else (),
+        seconds=seconds,
+        features=_statistics(layout, window.counts, window.rows, seconds, line) if enough else (),
     )
 
 
-def _statistics(layout: Layout, counts: Counts, rows: int, level: float) -> tuple[FeatureStatistics, ...]:
+def _statistics(
+    layout: Layout, counts: Counts, rows: int, seconds: float, line: NoiseLine
+) -> tuple[FeatureStatistics, ...]:
     """Statistics of every feature of one window; the window has rows."""
     table, bins = _computed(layout, counts)
     starts = layout.bin_offsets[:-1]
@@ -164,10 +183,10 @@ def _statistics(layout: Layout, counts: Counts, rows: int, level: float) -> tupl
     used = np.add.reduceat((layout.reference_bins + bins > 0).astype(np.int64), starts)
     with np.errstate(divide="ignore"):  # a reference of no rows has no statistics, and they are NaN
         bias = (used - 1) * (1 / rows + 1 / reference_rows)
-    psi_line = psi_critical(used, reference_rows, rows, level)
+    psi_line = line.psi(used, reference_rows, rows, seconds)
     # KS is over numbers, so the rows that count are those which are neither NaN nor missing, on each side
     missing = layout.bin_offsets[1:] - 1
-    ks_line = ks_critical(reference_rows - layout.reference_bins[missing], rows - bins[missing], level)
+    ks_line = line.ks(reference_rows - layout.reference_bins[missing], rows - bins[missing], rows, seconds)
     debiased = table[:, _COLUMN["psi"]] - bias
     made = []
     columns = zip(

@@ -9,7 +9,7 @@ add it; statistics have no unit at all, for the same reason. Pure and standard l
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any, Final, Literal
@@ -17,8 +17,10 @@ from typing import Any, Final, Literal
 __all__ = ["Family", "Instrument", "Labels", "Level", "Sample", "Shape", "label_text"]
 
 Instrument = Literal["gauge", "counter"]
-Level = Literal["snapshot", "reference", "window", "feature", "statistics"]
-Shape = Literal["number", "info", "by_key", "by_level", "bin_rows", "bin_ratio", "bin_range"]
+Level = Literal[
+    "snapshot", "reference", "window", "feature", "statistics", "drift", "feature_drift", "virtual_drift"
+]
+Shape = Literal["number", "info", "drifted", "by_key", "by_level", "bin_rows", "bin_ratio", "bin_range"]
 Labels = Mapping[str, str]
 Sample = tuple[Labels, float]
 
@@ -30,6 +32,9 @@ _LEVEL_LABELS: Final[Mapping[Level, tuple[str, ...]]] = {
     "window": (*_MODEL, "window"),
     "feature": _FEATURE,
     "statistics": (*_FEATURE, "window"),
+    "drift": _MODEL,
+    "feature_drift": _FEATURE,
+    "virtual_drift": (*_MODEL, "virtual"),
 }
 _UNIT_SUFFIXES: Final[Mapping[str, str]] = {"s": "seconds", "1": "ratio"}
 
@@ -50,15 +55,17 @@ class Family:
         Labels beside those of the level.
     help : str
         One line for people.
-    level : 'snapshot', 'reference', 'window', 'feature' or 'statistics'
-        Which object is read: the snapshot itself, its reference, each window, each feature, or each
-        feature's statistics in each window.
+    level : str
+        Which object is read: ``'snapshot'`` itself, its ``'reference'``, each ``'window'``, each
+        ``'feature'``, each feature's ``'statistics'`` in each window, the ``'drift'`` snapshot if there is
+        one, each ``'feature_drift'`` in it, or each ``'virtual_drift'``.
     attribute : str
-        Which attribute of that object.
+        Which attribute of that object; ``''`` is the object itself.
     shape : str
-        How the attribute becomes samples: ``'number'`` one; ``'info'`` a constant 1 with the attribute as
-        a label; ``'by_key'`` one a key; ``'by_level'`` one a quantile level; ``'bin_rows'``, ``'bin_ratio'``
-        and ``'bin_range'`` one a bin, the first two cumulative.
+        How it becomes samples: ``'number'`` one; ``'info'`` a constant 1, labelled with the attributes that
+        `own_labels` name; ``'drifted'`` how many in it have drifted; ``'by_key'`` one a key; ``'by_level'`` one a
+        quantile level; ``'bin_rows'``, ``'bin_ratio'`` and ``'bin_range'`` one a bin, the first two
+        cumulative.
 
     Examples
     --------
@@ -102,7 +109,8 @@ class Family:
 
         `None` and NaN have no sample. *labels* are those of the level; samples may share them.
         """
-        _READ[self.shape](self, labels, getattr(thing, self.attribute), found)
+        value = getattr(thing, self.attribute) if self.attribute else thing
+        _READ[self.shape](self, labels, value, found)
 
 
 def label_text(value: str) -> str:
@@ -121,8 +129,13 @@ def _number(_: Family, labels: dict[str, str], value: float | None, found: list[
         found.append((labels, value))
 
 
-def _info(family: Family, labels: dict[str, str], value: str, found: list[Sample]) -> None:
-    found.append(({**labels, family.own_labels[0]: label_text(value)}, 1.0))
+def _info(family: Family, labels: dict[str, str], value: object, found: list[Sample]) -> None:
+    own = {name: label_text(getattr(value, name)) for name in family.own_labels}
+    found.append(({**labels, **own}, 1.0))
+
+
+def _drifted(_: Family, labels: dict[str, str], value: Iterable[Any], found: list[Sample]) -> None:
+    found.append((labels, sum(each.drifted for each in value)))
 
 
 def _by_key(family: Family, labels: dict[str, str], value: Mapping[str, int], found: list[Sample]) -> None:
@@ -163,6 +176,7 @@ Pair = tuple[float, float]
 _READ: Final[Mapping[Shape, Callable[[Family, dict[str, str], Any, list[Sample]], None]]] = {
     "number": _number,
     "info": _info,
+    "drifted": _drifted,
     "by_key": _by_key,
     "by_level": _by_level,
     "bin_rows": _bin_rows,

@@ -21,7 +21,7 @@ from driftgauge._fit import (
 from driftgauge._tally import CategoryTally, NumberTally
 from driftgauge.cells import FeatureReference, Kind
 from driftgauge.errors import ConfigError, DataError
-from driftgauge.frames import to_columns
+from driftgauge.frames import Columns, to_columns
 
 if TYPE_CHECKING:
     from driftgauge.reference import Reference
@@ -138,6 +138,10 @@ class PartialReference:
             "min_category_count": int(settings.min_category_count),
         }
 
+    def columns(self, data: Any) -> Columns:
+        """The columns of *data* that are features."""
+        return to_columns(data, names=self._names, exclude=self._exclude, categorical=self._categorical)
+
     def update(self, data: Any) -> PartialReference:
         """Count the rows of *data*; returns itself. The first data decide which columns there are.
 
@@ -147,7 +151,7 @@ class PartialReference:
             Other columns than before, a column that changes its type, dates, identifiers beyond 2**53.
             Nothing of *data* is counted then.
         """
-        columns = to_columns(data, names=self._names, exclude=self._exclude, categorical=self._categorical)
+        columns = self.columns(data)
         names = columns.names
         if not self._columns:
             self._check_names(names)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from driftgauge.cells import MAX_EXACT_POINTS, FeatureReference, round_to_single
 
-__all__ = ["pack_features", "unpack_features"]
+__all__ = ["ArrayReader", "pack_features", "unpack_features"]
 
 
 def pack_features(
@@ -43,9 +43,9 @@ def unpack_features(
     header: Sequence[Mapping[str, Any]], arrays: Mapping[str, NDArray[Any]]
 ) -> tuple[FeatureReference, ...]:
     """The features that `pack_features` laid down; `ValueError` where the parts do not fit each other."""
-    points = _Reader(arrays["points"], np.dtype(np.float64))
-    counts = _Reader(arrays["counts"], np.dtype(np.uint32))
-    bin_starts = _Reader(arrays["bin_starts"], np.dtype(np.int32))
+    points = ArrayReader(arrays["points"], np.dtype(np.float64))
+    counts = ArrayReader(arrays["counts"], np.dtype(np.uint32))
+    bin_starts = ArrayReader(arrays["bin_starts"], np.dtype(np.int32))
     features = []
     for entry in header:
         numeric = entry["dtype"] == "numeric"
@@ -103,7 +103,7 @@ def _check(feature: FeatureReference) -> None:
         raise ValueError(message)
 
 
-class _Reader:
+class ArrayReader:
     """Takes one slice after the other from a flat array."""
 
     __slots__ = ("array", "start")

@@ -9,9 +9,8 @@ A merged state of row windows cannot: which of two replicas' rows came first is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from itertools import pairwise
+from collections.abc import Iterable
+from dataclasses import dataclass
 from os import PathLike
 from typing import Any, Final
 
@@ -21,12 +20,12 @@ from numpy.typing import NDArray
 from driftgauge._archive import read_archive, write_archive
 from driftgauge._window_specs import Duration, WindowSpec, spec_from_dict
 from driftgauge.cells import Counts
-from driftgauge.errors import ConfigError, ReferenceFileError, StateError
+from driftgauge.errors import ReferenceFileError
 
 __all__ = ["Marks", "Pane", "WindowState"]
 
 KIND: Final = "window-state"
-MAX_COUNT: Final = 2**32 - 1
+EVIDENCE: Final = "evidence_"  # before the names of its arrays in a file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -81,6 +80,7 @@ class Pane:
             counts[cells] -= self.counts
 
 
+Evidence = dict[str, NDArray[Any]]
 Marks = tuple[tuple[int, float], ...]
 """Rows and arrival time of consecutive runs of rows, oldest first."""
 
@@ -107,6 +107,10 @@ class WindowState:
         Duration windows: number of the newest pane.
     panes : tuple of Pane
         Duration windows, oldest first.
+    evidence : dict of name to array, or None
+        State of the monitor's detector, in the first of its windows. See `Detector.state`.
+    notes : tuple of str
+        For people: what a merge had to leave out. Not saved.
 
     Examples
     --------
@@ -129,6 +133,8 @@ class WindowState:
     marks: Marks = ()
     newest: int | None = None
     panes: tuple[Pane, ...] = ()
+    evidence: Evidence | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -142,7 +148,7 @@ class WindowState:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of its arrays."""
+        """Bytes of its arrays, without the evidence."""
         ring = 0 if self.ring is None else self.ring.nbytes
         return self.counts.nbytes + ring + sum(pane.nbytes for pane in self.panes)
 
@@ -171,6 +177,11 @@ class WindowState:
         for place, pane in enumerate(self.panes):
             arrays[f"pane_{place}_occupied"] = pane.occupied
             arrays[f"pane_{place}_counts"] = pane.counts
+        for name, array in (self.evidence or {}).items():
+            arrays[f"{EVIDENCE}{name}"] = array.astype(np.float64) if array.dtype == np.float32 else array
+        header["evidence_float32"] = sorted(  # which our files do not hold
+            name for name, array in (self.evidence or {}).items() if array.dtype == np.float32
+        )
         write_archive(path, KIND, header, arrays)
 
     @classmethod
@@ -206,7 +217,9 @@ class WindowState:
         -------
         WindowState
             Equal to the state of one window fed with all rows. Of row windows: all the rows of all states,
-            which may be more than the size of each, counts only, not `resumable`.
+            which may be more than the size of each, counts only, not `resumable`. Its evidence is the mean
+            of theirs, whatever the replicas have in common, and the rows that wait add up; `notes` says so
+            where they could not be put together.
 
         Raises
         ------
@@ -215,95 +228,9 @@ class WindowState:
         StateError
             When they belong to different references or windows, or a count would pass 2**32 - 1.
         """
-        given = list(states)
-        if not given:
-            message = "at least one window state is needed for a merge, got none"
-            raise ConfigError(message)
-        _check_alike(given)
-        spec = given[0].spec
-        if isinstance(spec, Duration):
-            return _merge_panes(spec, given, now_seconds)
-        if len(given) == 1:
-            return given[0]
-        rows = sum(state.rows for state in given)
-        oldest = [state.marks[0][1] for state in given if state.marks]
-        return replace(
-            given[0],
-            counts=_add([state.counts for state in given]),
-            rows=rows,
-            late_rows=sum(state.late_rows for state in given),
-            ring=None,
-            marks=((rows, min(oldest)),) if oldest else (),
-        )
+        from driftgauge._window_merge import merge_states
 
-
-def _check_alike(states: Sequence[WindowState]) -> None:
-    for first, second in pairwise(states):
-        if first.reference_id != second.reference_id:
-            message = (
-                f"window states of different references cannot be merged, got {first.reference_id!r} "
-                f"and {second.reference_id!r}; merge only states whose reference_id is the same"
-            )
-            raise StateError(message)
-        if first.spec != second.spec:
-            message = (
-                f"window states of different windows cannot be merged, got {first.spec!r} "
-                f"and {second.spec!r}; open the same window on every replica"
-            )
-            raise StateError(message)
-        if first.counts.size != second.counts.size:
-            message = (
-                f"window states of reference {first.reference_id!r} must have the same number of cells, "
-                f"got {first.counts.size:,} and {second.counts.size:,}; one of them is damaged"
-            )
-            raise StateError(message)
-
-
-def _add(counts: Sequence[Counts]) -> Counts:
-    total = np.zeros(counts[0].size, dtype=np.uint64)
-    for one in counts:
-        total += one
-    if total.size and int(total.max()) > MAX_COUNT:
-        message = f"a cell can count up to {MAX_COUNT:,} rows, the merge has {int(total.max()):,}"
-        raise StateError(message)
-    return total.astype(np.uint32)
-
-
-def _merge_panes(spec: Duration, states: Sequence[WindowState], now_seconds: float | None) -> WindowState:
-    newest = [state.newest for state in states if state.newest is not None]
-    if now_seconds is not None and newest:
-        newest.append(spec.pane_number(now_seconds))
-    cells = states[0].counts.size
-    together: dict[int, list[Pane]] = {}
-    for state in states:
-        for pane in state.panes:
-            if pane.number > max(newest) - spec.panes:
-                together.setdefault(pane.number, []).append(pane)
-    panes = tuple(_one_pane(together[number], cells) for number in sorted(together))
-    counts = np.zeros(cells, dtype=np.uint32)
-    for pane in panes:
-        pane.add_to(counts)
-    return WindowState(
-        spec=spec,
-        reference_id=states[0].reference_id,
-        counts=counts,
-        rows=sum(pane.rows for pane in panes),
-        late_rows=sum(state.late_rows for state in states),
-        newest=max(newest) if newest else None,
-        panes=panes,
-    )
-
-
-def _one_pane(panes: Sequence[Pane], cells: int) -> Pane:
-    if len(panes) == 1:
-        return panes[0]
-    parts = []
-    for pane in panes:
-        part = np.zeros(cells, dtype=np.uint32)
-        pane.add_to(part)
-        parts.append(part)
-    first_seconds = min(pane.first_seconds for pane in panes)
-    return Pane.of(panes[0].number, sum(pane.rows for pane in panes), first_seconds, _add(parts))
+        return merge_states(list(states), now_seconds)
 
 
 def _from_parts(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> WindowState:
@@ -332,7 +259,18 @@ def _from_parts(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Wind
         marks=tuple(zip(mark_rows.tolist(), mark_seconds.tolist(), strict=True)),
         newest=None if newest is None else int(newest),
         panes=tuple(panes),
+        evidence=_evidence(header, arrays),
     )
+
+
+def _evidence(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Evidence | None:
+    single = set(header.get("evidence_float32", ()))  # older files have neither
+    found = {name.removeprefix(EVIDENCE): name for name in arrays if name.startswith(EVIDENCE)}
+    evidence = {
+        name: arrays[member].astype(np.float32) if name in single else arrays[member]
+        for name, member in found.items()
+    }
+    return evidence or None
 
 
 def _array(

@@ -79,4 +79,17 @@ def one_false_alert(
     >>> one_false_alert(per="90d", evaluate_every="60s").evaluations
     129600.0
     """
-    return Budget(per_seconds=duration(per).seconds, evaluate_seconds=duration(evaluate_every).seconds)
+    return Budget(
+        per_seconds=_seconds("per", per), evaluate_seconds=_seconds("evaluate_every", evaluate_every)
+    )
+
+
+def _seconds(name: str, length: str | float | timedelta) -> float:
+    try:
+        return duration(length).seconds
+    except ConfigError as error:
+        message = (
+            f"{name} must be a length of time such as '90d' or '60s', from 1 second to ten years, "
+            f"got {length!r}"
+        )
+        raise ConfigError(message) from error

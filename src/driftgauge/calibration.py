@@ -7,16 +7,23 @@ is part of the reference's content, so that replicas which fit the same rows agr
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from driftgauge._time_buckets import check_timezone, local_hour, local_hours
 from driftgauge.cells import Floats
+from driftgauge.errors import ConfigError
 
-__all__ = ["Calibration", "StreamCalibration", "TimeBuckets", "VirtualFeature"]
+__all__ = ["CYCLES", "Calibration", "StreamCalibration", "TimeBuckets", "VirtualFeature"]
 
 Cycle = Literal["none", "hour", "hour_weekend", "hour_weekday", "weekday"]
+
+CYCLES: Final[dict[str, int]] = {"none": 1, "hour": 24, "hour_weekend": 48, "hour_weekday": 168, "weekday": 7}
+"""Number of buckets by cycle."""
+
+_Hours = TypeVar("_Hours", int, NDArray[np.int64])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,15 +36,52 @@ class TimeBuckets:
         1, 24, 48 (working day or weekend), 168 or 7 buckets.
     timezone : str
         In which hours and days are counted, an IANA name. Default UTC.
+
+    Raises
+    ------
+    ConfigError
+        Another cycle, or a time zone that this machine does not know.
+
+    Examples
+    --------
+    >>> buckets = TimeBuckets(cycle="hour", timezone="Asia/Kolkata")
+    >>> buckets.at(0.0)  # 05:30 there
+    5
     """
 
     cycle: Cycle = "none"
     timezone: str = "UTC"
 
+    def __post_init__(self) -> None:
+        if self.cycle not in CYCLES:
+            message = f"cycle must be one of {', '.join(map(repr, sorted(CYCLES)))}, got {self.cycle!r}"
+            raise ConfigError(message)
+        check_timezone(self.timezone)
+
     @property
     def size(self) -> int:
         """Number of buckets, H."""
-        return {"none": 1, "hour": 24, "hour_weekend": 48, "hour_weekday": 168, "weekday": 7}[self.cycle]
+        return CYCLES[self.cycle]
+
+    def of(self, seconds: Floats) -> NDArray[np.int64]:
+        """Bucket of each time, int64 of the shape of *seconds* (since 1970), from 0 to ``size - 1``."""
+        if self.cycle == "none":
+            return np.zeros(seconds.shape, np.int64)
+        return _bucket(local_hours(seconds, self.timezone), self.cycle)
+
+    def at(self, seconds: float) -> int:
+        """Bucket of one time."""
+        return 0 if self.cycle == "none" else _bucket(local_hour(seconds, self.timezone), self.cycle)
+
+
+def _bucket(hours: _Hours, cycle: str) -> _Hours:
+    """Bucket of local hours since 1970, which began on a Thursday at midnight."""
+    hour, weekday = hours % 24, (hours // 24 + 3) % 7
+    if cycle == "hour":
+        return hour
+    if cycle == "weekday":
+        return weekday
+    return hour + 24 * (weekday if cycle == "hour_weekday" else weekday // 5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -14,12 +14,12 @@ from driftgauge.snapshot import Snapshot
 
 __all__ = ["CATALOGUE", "Family", "Labels", "Sample", "markdown_table", "samples"]
 
-_PREFIX: Final = {
+_PREFIX: Final[dict[Level, str]] = {
     "statistics": "feature.",
     "feature": "feature.",
+    "feature_drift": "feature.",
+    "virtual_drift": "virtual.",
     "window": "window.",
-    "reference": "",
-    "snapshot": "",
 }
 _OWN_LABELS: Final[dict[Shape, tuple[str, ...]]] = {
     "by_level": ("level",),
@@ -34,33 +34,81 @@ def _family(
     name: str,
     help: str,
     *,
-    attribute: str = "",
+    attribute: str | None = None,
     unit: str = "",
     instrument: Instrument = "gauge",
     shape: Shape = "number",
-    label: str = "",
+    labels: tuple[str, ...] = (),
 ) -> Family:
     """Family whose attribute is called like the metric, and whose unit is ``'1'`` when it is a ratio."""
     return Family(
-        otel_name=f"driftgauge.{_PREFIX[level]}{name}".removesuffix("."),
+        otel_name=f"driftgauge.{_PREFIX.get(level, '')}{name}".removesuffix("."),
         unit=unit or ("1" if name.endswith("_ratio") else ""),
         instrument=instrument,
-        own_labels=(label,) if label else _OWN_LABELS.get(shape, ()),
+        own_labels=labels or _OWN_LABELS.get(shape, ()),
         help=help,
         level=level,
-        attribute=attribute or name,
+        attribute=name if attribute is None else attribute,
         shape=shape,
     )
 
 
 CATALOGUE: Final[tuple[Family, ...]] = (
+    _family(
+        "drift",
+        "model_drift_score",
+        "Evidence that anything drifted: above 1 when it exceeds the false-alarm budget, and only then",
+        attribute="score",
+    ),
+    _family(
+        "drift",
+        "drifted_features",
+        "How many features have drifted, virtual ones not counted",
+        attribute="features",
+        shape="drifted",
+    ),
+    _family(
+        "feature_drift",
+        "drift_score",
+        "Evidence that the feature drifted; at 1 its share of the false-alarm budget is reached",
+        attribute="score",
+    ),
+    _family(
+        "feature_drift",
+        "drift_info",
+        "Always 1; cause and cell say what most of the evidence is about",
+        attribute="",
+        shape="info",
+        labels=("cause", "cell"),
+    ),
+    _family(
+        "feature_drift",
+        "drift_onset_timestamp",
+        "Unix time at which the drift began, by the evidence; absent without drift",
+        attribute="onset_timestamp_seconds",
+        unit="s",
+    ),
+    _family(
+        "virtual_drift",
+        "drift_score",
+        "Evidence that features drifted together: a sum or difference of them, made by the reference",
+        attribute="score",
+    ),
     _family("statistics", "psi", "Population stability index over the reference's bins, natural logarithm"),
     _family(
         "statistics", "psi_debiased", "PSI less its mean without drift: about 0 if nothing changed, or below"
     ),
-    _family("statistics", "psi_critical", "PSI that sampling noise alone exceeds in one look of 1,000"),
+    _family(
+        "statistics",
+        "psi_critical",
+        "PSI that noise alone exceeds as rarely as the budget says; without a budget, in one look of 1,000",
+    ),
     _family("statistics", "ks", "Kolmogorov-Smirnov distance of window and reference, 0 to 1"),
-    _family("statistics", "ks_critical", "KS that sampling noise alone exceeds in one look of 1,000"),
+    _family(
+        "statistics",
+        "ks_critical",
+        "KS that noise alone exceeds as rarely as the budget says; without a budget, in one look of 1,000",
+    ),
     _family(
         "feature", "ks_error_bound", "At most how far KS is from KS on the raw rows; 0 means it is exact"
     ),
@@ -134,7 +182,7 @@ CATALOGUE: Final[tuple[Family, ...]] = (
         unit="{row}",
         instrument="counter",
         shape="by_key",
-        label="reason",
+        labels=("reason",),
     ),
     _family(
         "snapshot",
@@ -143,7 +191,7 @@ CATALOGUE: Final[tuple[Family, ...]] = (
         unit="{error}",
         instrument="counter",
         shape="by_key",
-        label="stage",
+        labels=("stage",),
     ),
     _family(
         "snapshot",
@@ -156,12 +204,42 @@ CATALOGUE: Final[tuple[Family, ...]] = (
         "snapshot", "evaluation", "Time the last evaluation took", attribute="evaluation_seconds", unit="s"
     ),
     _family(
+        "drift",
+        "drift_evaluations",
+        "Times that evidence was weighed since the start or the last reset",
+        attribute="evaluations",
+        unit="{evaluation}",
+        instrument="counter",
+    ),
+    _family(
+        "drift",
+        "drift_pending_rows",
+        "Rows that wait for the next time evidence is weighed",
+        attribute="pending_rows",
+        unit="{row}",
+    ),
+    _family(
+        "drift",
+        "drift_budget_evaluations",
+        "The budget: evaluations between two false alerts, in the mean",
+        attribute="budget_evaluations",
+        unit="{evaluation}",
+    ),
+    _family(
+        "drift",
+        "drift_dependence_info",
+        "Always 1; dependence between rows is measured from the reference's times, or assumed to be none",
+        attribute="",
+        shape="info",
+        labels=("dependence",),
+    ),
+    _family(
         "reference",
         "reference_info",
         "Always 1; reference_id says which reference is in force",
-        attribute="reference_id",
+        attribute="",
         shape="info",
-        label="reference_id",
+        labels=("reference_id",),
     ),
     _family(
         "reference",
@@ -205,13 +283,25 @@ def samples(snapshot: Snapshot) -> Iterator[tuple[Family, list[Sample]]]:
         for labels, window in windows
         for each in window.features
     ]
+    drift = snapshot.drift
     things: dict[Level, list[tuple[dict[str, str], object]]] = {
         "snapshot": [(model, snapshot)],
         "reference": [(model, snapshot.reference)],
         "window": [*windows],
         "feature": [*features.values()],
         "statistics": [*statistics],
+        "drift": [],
+        "feature_drift": [],
+        "virtual_drift": [],
     }
+    if drift is not None:
+        things["drift"] = [(model, drift)]
+        things["feature_drift"] = [
+            ({**model, "feature": label_text(each.name), "kind": each.kind}, each) for each in drift.features
+        ]
+        things["virtual_drift"] = [
+            ({**model, "virtual": label_text(each.name)}, each) for each in drift.virtual
+        ]
     for family in CATALOGUE:
         found: list[Sample] = []
         for labels, thing in things[family.level]:

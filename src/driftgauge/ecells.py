@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from driftgauge.cells import FeatureReference, Floats
 
-__all__ = ["MAX_ECELLS", "ECells", "ecells_of"]
+__all__ = ["MAX_ECELLS", "ECells", "ecells_of", "level_ends"]
 
 MAX_ECELLS: Final = 255  # an e-cell number fits a byte
 MAX_CATEGORIES: Final = 250
@@ -119,7 +119,7 @@ def _numeric(feature: FeatureReference) -> ECells:
     inside = feature.counts[2 : 2 * points + 1].astype(np.int64)
     singles = int((inside[::2] == 1).sum())
     repeats = feature.exact and singles <= MAX_SINGLES_RATIO * inside.sum()
-    ends = _ends(inside[::2] if repeats else inside)
+    ends = level_ends(inside[::2] if repeats else inside)
     text = _texts(feature.points[ends] if repeats else _upper_points(feature.points, ends))
     ordered = ends.size
     place = np.searchsorted(ends, np.arange(points if repeats else 2 * points - 1))
@@ -152,7 +152,7 @@ def _numeric(feature: FeatureReference) -> ECells:
     )
 
 
-def _ends(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+def level_ends(counts: NDArray[np.int64]) -> NDArray[np.int64]:
     """Last place of each e-cell, rising; the last is the last place. Each holds `MIN_ROWS` if there are any.
 
     A place that two or more levels fall on is alone, so that its many rows do not hide few beside it.

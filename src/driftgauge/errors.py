@@ -5,7 +5,11 @@ DriftgaugeError
 ├── DataError            a column, a frame or a batch that cannot be used
 ├── ReferenceFileError   a reference or a window state that cannot be read from disk
 ├── StateError           a window state that does not belong to this reference or window
-└── MissingExtraError    an optional package that is not installed
+├── MissingExtraError    an optional package that is not installed
+├── TimeOrderWarning     batches whose times go back, so that dependence cannot be measured
+└── TrainingDriftWarning a reference whose second half has drifted from its first
+
+The last two are given to `warnings.warn`, and raised only where a filter asks for it.
 """
 
 from __future__ import annotations
@@ -17,6 +21,8 @@ __all__ = [
     "MissingExtraError",
     "ReferenceFileError",
     "StateError",
+    "TimeOrderWarning",
+    "TrainingDriftWarning",
 ]
 
 
@@ -42,3 +48,11 @@ class StateError(DriftgaugeError):
 
 class MissingExtraError(DriftgaugeError, ImportError):
     """An optional package is needed; the message gives the command that installs it."""
+
+
+class TimeOrderWarning(DriftgaugeError, UserWarning):  # noqa: N818 - it is a warning
+    """Batches do not come in the order of their times, so rows are taken as independent."""
+
+
+class TrainingDriftWarning(DriftgaugeError, UserWarning):  # noqa: N818 - it is a warning
+    """The rows of a reference drift in themselves; the message says which features, and what would do."""

@@ -20,7 +20,7 @@ from driftgauge._columns import (
 from driftgauge._frame_series import series_column
 from driftgauge.errors import DataError
 
-__all__ = ["Categories", "Columns", "label", "to_columns"]
+__all__ = ["Categories", "Columns", "find_column", "label", "to_columns"]
 
 _SCALARS = (str, bytes, int, float, np.generic, type(None))
 
@@ -94,6 +94,26 @@ def to_columns(
         single=frozenset(name for name, column in columns if column.single),
         too_large=frozenset(name for name, column in columns if column.too_large),
     )
+
+
+def find_column(data: Any, name: str, names: Sequence[str] | None = None) -> Any:
+    """The one column of *data* called *name*, as its library has it: a narwhals series, an array or a list.
+
+    *names* as `to_columns` takes it. `DataError` where there is none, or two.
+    """
+    found = _find_columns(data, names, lambda there: there == name)
+    columns = [column for there, column in found if there == name]
+    if len(columns) != 1:
+        known = ", ".join(sorted(there for there, _ in found))
+        message = (
+            f"there are two columns {name!r}" if columns else f"there is no column {name!r}, only {known}"
+        )
+        raise DataError(message)
+    column = columns[0]
+    if isinstance(column, np.ndarray | list | tuple | range) or hasattr(column, "to_native"):
+        return column
+    frame = None if hasattr(column, "detach") else _as_frame(column)
+    return frame[0][1] if frame is not None and len(frame) == 1 else column
 
 
 def _check_names(names: Sequence[str]) -> None:

@@ -3,39 +3,37 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Any, Final, ParamSpec, TypeVar, overload
-from weakref import WeakSet
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from driftgauge import kernels
-from driftgauge._arguments import Selector
 from driftgauge._buffer import Buffer
-from driftgauge._engine import Engine, check_settings, unanswered
+from driftgauge._engine import Engine, unanswered
 from driftgauge._evaluate import DEFAULT_MIN_ROWS, evaluate
-from driftgauge._intake import Intake
 from driftgauge._life import look_after
-from driftgauge._watch import Entered, wrap
+from driftgauge._settings import DEFAULT_BUDGET, DEFAULT_MIN_EFFECT, check_settings, detector_of
+from driftgauge._watching import Watching
 from driftgauge._worker import Worker
-from driftgauge.errors import ConfigError
+from driftgauge.budget import Budget
 from driftgauge.reference import Reference
-from driftgauge.sampling import Rate, Sampler, sampler
+from driftgauge.sampling import Rate
 from driftgauge.snapshot import Snapshot
 from driftgauge.windows import WindowSpec, WindowState, rows
 
-__all__ = ["Monitor"]
+if TYPE_CHECKING:
+    from driftgauge.detectors.protocol import Detector
 
-P = ParamSpec("P")
-R = TypeVar("R")
+__all__ = ["Monitor"]
 
 DEFAULT_WINDOWS: Final = (rows(10_000),)
 CLOSE_SECONDS: Final = 1.0
 
 
-class Monitor:
+class Monitor(Watching):
     """Counts what a model sees and says in windows, and compares them with its reference.
 
     Parameters
@@ -45,6 +43,18 @@ class Monitor:
         From `rows` and `duration`; at least one, each of its own name. Default: the last 10,000 rows.
     sample : float or Rate
         Probability in [0, 1] that a row is taken, or `rate`. Default 1.0: every row.
+    budget : Budget or None
+        How many false alerts are accepted, from `one_false_alert`. Default: one of the model in 90 days,
+        evidence weighed every 60 s. None: no evidence is gathered and there is no drift score.
+    min_effect : float
+        Changes of at most this PSI are no drift: the drift score stays low however many rows have them. From
+        0 to 1; default 0.01, a tenth of a standard deviation of the mean.
+    weights : mapping of str to float, optional
+        How much a feature matters, at least 0; 1 where a name is absent. Its share of the budget, so that
+        drift of what matters is seen sooner. 0: its drift is not looked for.
+    detector : Detector, optional
+        In place of the drift score that the three settings above make: one of `driftgauge.detectors`, or
+        your own, made for this reference. The monitor calls it from one thread at a time.
     min_rows : int
         Windows with fewer rows have no statistics. At least 1; default 100, see `evaluate`.
     buffer_rows : int
@@ -100,6 +110,10 @@ class Monitor:
         *,
         windows: Sequence[WindowSpec] = DEFAULT_WINDOWS,
         sample: float | Rate = 1.0,
+        budget: Budget | None = DEFAULT_BUDGET,
+        min_effect: float = DEFAULT_MIN_EFFECT,
+        weights: Mapping[str, float] | None = None,
+        detector: Detector | None = None,
         min_rows: int = DEFAULT_MIN_ROWS,
         buffer_rows: int = 1_024,
         tick_seconds: float = 0.02,
@@ -108,16 +122,11 @@ class Monitor:
     ) -> None:
         settings = (min_rows, buffer_rows, tick_seconds, clock, rng)
         self._specs = check_settings(reference, windows, *settings)
-        self.reference = reference
-        self._sample = sample
+        super().__init__(reference, Buffer(buffer_rows), sample=sample, clock=clock, rng=rng)
         self._min_rows = min_rows
         self._tick_seconds = tick_seconds
-        self._clock = clock
-        self._rng = rng
-        self._samplers: WeakSet[Sampler] = WeakSet()
-        self._buffer = Buffer(buffer_rows)
-        self._entered = Entered(self._buffer)
-        self._engine = Engine(reference, self._specs, self._buffer, clock)
+        detector = detector_of(reference, budget, min_effect, weights, detector)
+        self._engine = Engine(reference, self._specs, self._buffer, clock, detector)
         self._direct = self._intake()
         self._direct.bounded = False
         self._start_worker()
@@ -133,82 +142,6 @@ class Monitor:
         """Model, version and windows."""
         names = ", ".join(spec.name for spec in self._specs)
         return f"<Monitor of {self.reference.model!r} version {self.reference.version!r}: {names}>"
-
-    @overload
-    def watch(self, function: Callable[P, R], /) -> Callable[P, R]: ...
-
-    @overload
-    def watch(
-        self,
-        function: None = None,
-        /,
-        *,
-        sample: float | Rate | None = None,
-        inputs: Selector | None = None,
-        outputs: Selector | None = None,
-    ) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
-
-    def watch(
-        self,
-        function: Any = None,
-        /,
-        *,
-        sample: float | Rate | None = None,
-        inputs: Selector | None = None,
-        outputs: Selector | None = None,
-    ) -> Any:
-        """The function, watched; as a decorator bare or with settings.
-
-        Parameters
-        ----------
-        function : callable
-            A function, coroutine function, generator function or asynchronous generator function; a method
-            where it is defined, a bound method, a static or class method; any callable.
-        sample : float or Rate, optional
-            In place of the monitor's.
-        inputs : callable or sequence of str, optional
-            Called with the arguments of each call, it returns the data; or names of parameters of the
-            function that are the inputs; or names of the columns of arrays, in their order. Default: the
-            parameters that have the names of all inputs, if there are, else the first argument that looks
-            like data, else arguments that have names of inputs, else as many scalars as there are inputs.
-        outputs : callable or sequence of str, optional
-            Called with the result, it returns the outputs; or the names of the parts of the result. Default:
-            the result. A generator's result is what it has yielded: an item a row, or for one row the text of
-            all items or the last item; a callable is given the list.
-
-        Returns
-        -------
-        callable
-            Of the same kind. What it returns and raises is what *function* returns and raises, the same
-            object.
-
-        Raises
-        ------
-        ConfigError
-            At once, when a setting is out of its range or names what is not there.
-
-        Notes
-        -----
-        A frame or dict is read by name, anything else by position. An input that a frame does not have counts
-        as missing; columns that the reference does not have are passed over. Of calls of the same monitor
-        inside each other, in one thread or coroutine, the outermost counts; those that it makes in other
-        threads, of a pool say, count too. A call that raises is a drop, ``predict_error``.
-        """
-        if function is None:
-            return lambda given: self._watched(given, sample=sample, inputs=inputs, outputs=outputs)
-        return self._watched(function, sample=sample, inputs=inputs, outputs=outputs)
-
-    def _watched(self, function: Any, **settings: Any) -> Any:
-        if isinstance(function, staticmethod | classmethod):
-            inner = self._watched(function.__func__, **settings)
-            return type(function)(inner)
-        if not callable(function):
-            message = f"only what can be called is watched, got {function!r}; use observe() for rows at hand"
-            raise ConfigError(message)
-        intake = self._intake(function, **settings)
-        watched = wrap(function, intake, self._entered)
-        watched.__driftgauge_monitor__ = self  # type: ignore[attr-defined]  # alive as long as it is fed
-        return watched
 
     def observe(self, inputs: Any, outputs: Any = None, *, now_seconds: float | None = None) -> None:
         """Count rows that are at hand, at once and in the calling thread, whatever room the buffer has.
@@ -253,21 +186,24 @@ class Monitor:
         From any thread, while rows flow. Windows are copied under a lock that watched calls never take, and
         evaluated without it.
         """
-        now, views, bin_rows, counters = self._engine.freeze(now_seconds)
+        frozen = self._engine.freeze(now_seconds)
         return evaluate(
             self.reference,
-            views,
-            now_seconds=now,
-            bin_rows=bin_rows,
-            counters=counters,
+            frozen.views,
+            now_seconds=frozen.now_seconds,
+            bin_rows=frozen.bin_rows,
+            counters=frozen.counters,
             min_rows=self._min_rows,
+            drift=frozen.drift,
+            shares=frozen.shares,
         )
 
     def save_state(self, path: str | PathLike[str]) -> None:
         """Write what the windows hold to the directory *path*: one file a window, ``<name>.window``.
 
-        Each file is a `WindowState` and written atomically. Cumulative counters are not in it: they start
-        again with the process, as every Prometheus counter does.
+        Each file is a `WindowState` and written atomically; that of the first window has the evidence of
+        drift too. Cumulative counters are in none: they start again with the process, as every Prometheus
+        counter does.
         """
         states = self._engine.states()
         Path(path).mkdir(parents=True, exist_ok=True)
@@ -275,7 +211,10 @@ class Monitor:
             state.save(Path(path) / f"{state.name}.window")
 
     def load_state(self, path: str | PathLike[str]) -> None:
-        """Have the windows hold what `save_state` wrote, and forget what was in them.
+        """Have windows and evidence be what `save_state` wrote, and forget what they were.
+
+        Evidence that was gathered with another budget, `min_effect` or `weights`, or none at all, is no
+        error: the drift score starts at 0, and a warning is logged once.
 
         Raises
         ------
@@ -287,8 +226,16 @@ class Monitor:
         names = [f"{spec.name}.window" for spec in self._specs]
         self._engine.restore([WindowState.load(Path(path) / name) for name in names])
 
+    def acknowledge(self) -> None:
+        """Forget the evidence of drift: the alert was seen, gather it anew. Windows and counts stay.
+
+        While the drift goes on, the drift score passes 1 again, about as soon as it did the first time. False
+        alerts stay as rare as the budget says, however often this is called.
+        """
+        self._engine.acknowledge()
+
     def reset(self) -> None:
-        """Forget all rows and count from 0 again."""
+        """Forget all rows and all evidence, and count from 0 again."""
         self._engine.reset()
 
     def warm_up(self) -> None:
@@ -314,29 +261,6 @@ class Monitor:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def _intake(
-        self,
-        function: Callable[..., Any] | None = None,
-        *,
-        sample: float | Rate | None = None,
-        inputs: Selector | None = None,
-        outputs: Selector | None = None,
-    ) -> Intake:
-        chosen = sampler(self._sample if sample is None else sample, rng=self._rng, clock=self._clock)
-        if chosen is not None:
-            self._samplers.add(chosen)
-        features = [self.reference.feature(name) for name in self.reference.inputs]
-        return Intake(
-            self._buffer,
-            self.reference.inputs,
-            self.reference.outputs,
-            numeric=all(feature.dtype == "numeric" for feature in features),
-            sampler=chosen,
-            inputs=inputs,
-            outputs=outputs,
-            function=function,
-        )
 
     def after_fork_in_child(self) -> None:
         """Begin anew, in a child process: nothing counted, an empty buffer, a thread of its own."""

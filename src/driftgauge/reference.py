@@ -7,26 +7,25 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Final, Unpack
 
-import numpy as np
 from numpy.typing import NDArray
 
-from driftgauge import kernels
 from driftgauge._archive import content_id, damaged, read_archive, write_archive
+from driftgauge._calibration_file import pack_calibration, unpack_calibration
+from driftgauge._features import FeatureSet
 from driftgauge._fit import FitOptions
-from driftgauge._index import index_columns, index_matrix
+from driftgauge._fitting import Batches, calibrate_batches, fit_batches, fit_rows
 from driftgauge._partial import PartialReference
 from driftgauge._reference_file import pack_features, unpack_features
-from driftgauge.cells import Counts, FeatureReference
-from driftgauge.errors import ConfigError, DataError
-from driftgauge.frames import Columns, to_columns
-from driftgauge.layout import Layout
+from driftgauge.calibration import Calibration
+from driftgauge.cells import FeatureReference
+from driftgauge.errors import ConfigError
 
 __all__ = ["PartialReference", "Reference"]
 
 _KIND: Final = "reference"
 
 
-class Reference:
+class Reference(FeatureSet):
     """What normal looks like for one model: its features with their cells, reference counts and bins.
 
     Made by `fit`, `fit_batches`, `merge` or `load`, and never changed after.
@@ -41,6 +40,9 @@ class Reference:
     unnamed_counts : dict
         By categorical feature: pairs (count, how many categories of the reference had that count), of the
         categories too rare to be named.
+    calibration : Calibration, optional
+        What a second pass over the rows said of their order and of features together. None where there was
+        none: a merged reference, or a file of an older version.
     """
 
     def __init__(
@@ -51,55 +53,19 @@ class Reference:
         created_timestamp_seconds: float,
         features: tuple[FeatureReference, ...],
         unnamed_counts: Mapping[str, Sequence[Sequence[int]]] | None = None,
+        calibration: Calibration | None = None,
     ) -> None:
+        super().__init__(features, unnamed_counts)
         self.model = model
         self.version = version
         self.created_timestamp_seconds = created_timestamp_seconds
-        self.layout = Layout.of(features)
-        self.features = self.layout.features
-        self.unnamed_counts = {
-            name: tuple((int(count), int(number)) for count, number in pairs)
-            for name, pairs in (unnamed_counts or {}).items()
-        }
-        self._numbers = {feature.name: number for number, feature in enumerate(self.features)}
+        self.calibration = calibration
 
     def __repr__(self) -> str:
         return (
             f"<Reference {self.model!r} version {self.version!r}: {len(self.features)} features, "
             f"{self.rows:,} rows, id {self.id[:12]}>"
         )
-
-    @property
-    def rows(self) -> int:
-        """Number of reference rows."""
-        return self.features[0].rows
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of all features, inputs first."""
-        return tuple(self._numbers)
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """Names of the features that are model inputs."""
-        return tuple(feature.name for feature in self.features if feature.kind == "input")
-
-    @property
-    def outputs(self) -> tuple[str, ...]:
-        """Names of the features that are model outputs."""
-        return tuple(feature.name for feature in self.features if feature.kind == "output")
-
-    def feature(self, name: str) -> FeatureReference:
-        """The feature of that name; `DataError` lists the names there are."""
-        if name not in self._numbers:
-            message = f"no feature {name!r} in this reference; there are {', '.join(sorted(self._numbers))}"
-            raise DataError(message)
-        return self.features[self._numbers[name]]
-
-    def number(self, name: str) -> int:
-        """Place of a feature in `features`; `DataError` lists the names there are."""
-        self.feature(name)
-        return self._numbers[name]
 
     @cached_property
     def id(self) -> str:
@@ -123,13 +89,30 @@ class Reference:
             "features": features,
             "unnamed_counts": unnamed,
         }
+        if self.calibration is not None:  # without one, the id is that of versions that knew none
+            header["calibration"], more = pack_calibration(self.calibration)
+            arrays |= more
         return header, arrays
+
+    def with_calibration(self, calibration: Calibration | None) -> Reference:
+        """This reference with another *calibration*, or without one."""
+        return Reference(
+            model=self.model,
+            version=self.version,
+            created_timestamp_seconds=self.created_timestamp_seconds,
+            features=self.features,
+            unnamed_counts=self.unnamed_counts,
+            calibration=calibration,
+        )
 
     @classmethod
     def fit(
         cls,
         data: Any,
         *,
+        time: str | None = None,
+        timezone: str = "UTC",
+        joint: bool = True,
         model: str = "model",
         version: str = "1",
         outputs: str | Sequence[str] = (),
@@ -148,6 +131,15 @@ class Reference:
         ----------
         data : pandas, polars or pyarrow frame, dict of columns, list of dicts, array
             See `frames.to_columns`.
+        time : str, optional
+            Column of datetimes, ISO text or seconds since 1970, which is no feature. With it is learned how
+            much neighbouring rows repeat each other and what changes with the hour and the weekday; without
+            it rows are taken as independent.
+        timezone : str
+            IANA name of the zone in which hours and weekdays are counted, and which times are in that say
+            none of their own.
+        joint : bool
+            Whether relations between features are watched, by `calibration.VirtualFeature`.
         model, version : str
             Labels of every metric.
         outputs : name or sequence of names
@@ -197,62 +189,113 @@ class Reference:
         The default *resolution* is our choice: benchmarks/measure_resolution.py; the others are what PSI is
         customarily shown with (10 bins) and what a dashboard can draw (20 categories).
         """
-        partial = PartialReference(
-            model=model,
-            version=version,
-            outputs=outputs,
-            names=names,
-            exclude=exclude,
-            categorical=categorical,
-            resolution=resolution,
-            bins=bins,
-            category_bins=category_bins,
-            min_category_count=min_category_count,
-            bounded=False,
+        return fit_rows(
+            data,
+            time=time,
+            timezone=timezone,
+            joint=joint,
+            created_timestamp_seconds=created_timestamp_seconds,
+            settings={
+                "model": model,
+                "version": version,
+                "outputs": outputs,
+                "names": names,
+                "exclude": exclude,
+                "categorical": categorical,
+                "resolution": resolution,
+                "bins": bins,
+                "category_bins": category_bins,
+                "min_category_count": min_category_count,
+            },
         )
-        return partial.update(data).finish(created_timestamp_seconds=created_timestamp_seconds)
 
     @classmethod
     def fit_batches(
         cls,
-        batches: Iterable[Any],
+        batches: Batches,
         *,
+        time: str | None = None,
+        timezone: str = "UTC",
+        joint: bool = True,
         on_rows: Callable[[int], object] | None = None,
         created_timestamp_seconds: float | None = None,
         **settings: Unpack[FitOptions],
     ) -> Reference:
-        """Reference of more rows than fit in memory, in one pass; how they are cut into batches makes no
-        difference.
+        """Reference of more rows than fit in memory; how they are cut into batches makes no difference.
 
         Parameters
         ----------
-        batches : iterable of data
-            Each as `fit` takes it, all with the same columns.
+        batches : iterable of data, or function that returns one
+            Each as `fit` takes it, all with the same columns, and in the order of their times if there is a
+            time column. They are read twice: counts first, then what `calibration` holds. An iterator can be
+            read only once; its reference has no calibration, until `calibrate` is given the rows again.
+        time, timezone, joint
+            As for `fit`.
         on_rows : callable, optional
-            Called after each batch with the number of rows in it, for a progress bar.
+            Called after each batch of each reading with the number of rows in it, for a progress bar.
         created_timestamp_seconds : float, optional
             Seconds since 1970; now where left out.
         **settings
             Those of `fit`.
+
+        Raises
+        ------
+        ConfigError
+            *time* with an iterator, which cannot be read twice.
 
         Notes
         -----
         A numeric column is exact up to 32,000 distinct values, as with `fit`. Beyond, it is summarised with
         a rank error of at most 0.03 % at ten million rows, which `FeatureReference.ks_error_bound` includes.
         """
-        partial = PartialReference(**settings)
-        for batch in batches:
-            before = partial.rows
-            partial.update(batch)
-            if on_rows is not None:
-                on_rows(partial.rows - before)
-        return partial.finish(created_timestamp_seconds=created_timestamp_seconds)
+        return fit_batches(
+            batches,
+            time=time,
+            timezone=timezone,
+            joint=joint,
+            on_rows=on_rows,
+            created_timestamp_seconds=created_timestamp_seconds,
+            settings=settings,
+        )
+
+    def calibrate(
+        self,
+        batches: Batches,
+        *,
+        time: str | None = None,
+        timezone: str = "UTC",
+        joint: bool = True,
+        on_rows: Callable[[int], object] | None = None,
+    ) -> Reference:
+        """This reference with a calibration learned from its rows, which are read twice.
+
+        For one that was merged, or fitted from an iterator. Parameters are those of `fit_batches`; the rows
+        must be those that the reference was made of.
+
+        Raises
+        ------
+        ConfigError
+            *batches* is an iterator, which cannot be read twice.
+        DataError
+            Another number of rows.
+
+        Examples
+        --------
+        >>> rows = [{"x": [float(i), i % 7.0], "y": [i % 3.0, 0.0]} for i in range(500)]
+        >>> merged = Reference.merge(PartialReference().update(part) for part in rows)
+        >>> [virtual.name for virtual in merged.calibrate(rows).calibration.virtual]
+        ['x + y', 'x - y', 'sum of squares']
+        """
+        return calibrate_batches(self, batches, time=time, timezone=timezone, joint=joint, on_rows=on_rows)
 
     @classmethod
     def merge(
         cls, partials: Iterable[PartialReference], *, created_timestamp_seconds: float | None = None
     ) -> Reference:
-        """Reference of the rows of all *partials* together, which are left as they were."""
+        """Reference of the rows of all *partials* together, which are left as they were.
+
+        It has no calibration: partials do not know the order of their rows. `calibrate` learns it after.
+        """
         merged: PartialReference | None = None
         for partial in partials:
             if merged is None:
@@ -291,59 +334,11 @@ class Reference:
                 features=unpack_features(header["features"], arrays),
                 unnamed_counts=header["unnamed_counts"],
             )
+            if "calibration" in header:
+                calibration = unpack_calibration(header["calibration"], arrays, reference)
+                reference = reference.with_calibration(calibration)
         except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
             raise damaged(path, f"{type(error).__name__}: {error}") from error
         if reference.id != header.get("id"):
             raise damaged(path, "its content does not have the id that it states")
         return reference
-
-    def columns(self, data: Any) -> Columns:
-        """The columns of *data* that this reference has features for; what an array's columns are, goes by
-        position.
-
-        An array as wide as there are features holds all of them in order; one as wide as there are inputs,
-        the inputs.
-        """
-        if isinstance(data, Columns):
-            return data
-        categorical = [feature.name for feature in self.features if feature.dtype == "categorical"]
-        inputs = self.inputs
-        only_inputs = _width(data) == len(inputs) != len(self.features)
-        names = inputs if only_inputs else self.names
-        return to_columns(data, names=names, only=self._numbers, categorical=categorical)
-
-    def index(self, data: Any) -> NDArray[np.uint16]:
-        """Cell of each value: uint16[features, rows], in the order of `cells`.
-
-        Parameters
-        ----------
-        data : as `fit` takes it, or Columns
-            A feature that is absent falls into its missing cell in every row; columns that are no features
-            are passed over. Nothing of the data raises but what cannot be read at all.
-
-        Notes
-        -----
-        Types need not be those of the reference. Text in a numeric feature counts as the number it spells,
-        else as not a number. Numbers in a categorical feature count as their `label`. A boolean feature
-        takes 0, 1 and the words.
-
-        A column that comes as float32 or float16 is compared in that precision: 0.1 in it is the reference's
-        0.1. Where several points are one float32, the value counts as the least of them. A feature that was
-        fitted on float32 is compared in it whatever comes, so that a float64 0.1 is the reference's 0.1 too.
-        """
-        cells = index_matrix(data, self.layout)
-        return index_columns(self.columns(data), self.layout, self._numbers) if cells is None else cells
-
-    def count(self, data: Any) -> Counts:
-        """Rows of *data* by cell, all features end to end: uint32[cells], as a window keeps them."""
-        counts = np.zeros(self.layout.cells, np.uint32)
-        kernels.add_counts(self.index(data), self.layout.cell_offsets, counts)
-        return counts
-
-
-def _width(data: Any) -> int | None:
-    """Values a row of an array, a tensor or a list of rows; of one row given as one dimension, its length."""
-    shape = getattr(data, "shape", None)
-    if shape is None and isinstance(data, list | tuple) and data:
-        return len(data[0]) if isinstance(data[0], list | tuple) else len(data)
-    return int(shape[-1]) if shape else None

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from driftgauge.snapshot import FeatureSnapshot, FeatureStatistics, ReferenceInfo, Snapshot, WindowSnapshot
+from driftgauge.snapshot import (
+    DriftSnapshot,
+    FeatureDrift,
+    FeatureSnapshot,
+    FeatureStatistics,
+    ReferenceInfo,
+    Snapshot,
+    WindowSnapshot,
+)
 
 AGE = FeatureSnapshot(
     name="age",
@@ -79,6 +87,43 @@ def statistics_of(feature: FeatureSnapshot, psi: float) -> FeatureStatistics:
     )
 
 
+def drift_of(name: str, kind: str, score: float, cause: str = "none", cell: str = "") -> FeatureDrift:
+    """What the evidence about one feature is; the budget is 129,600 evaluations, its share a third."""
+    return FeatureDrift(
+        name=name,
+        kind=kind,
+        score=score,
+        log_evidence=score * 12.87,
+        drifted=score > 1,
+        cause=cause,
+        cell=cell,
+        words=f"{cause} +0.4 sd" if score > 1 else "",
+        onset_timestamp_seconds=1_789_999_000.5 if score > 0.5 else None,
+    )
+
+
+def small_drift() -> DriftSnapshot:
+    """Two features that drifted, one that did not, and a virtual one."""
+    return DriftSnapshot(
+        score=1.53,
+        log_evidence=18.0,
+        budget_evaluations=129_600.0,
+        budget_seconds=7_776_000.0,
+        evaluate_seconds=60.0,
+        min_effect=0.01,
+        evaluations=37,
+        pending_rows=12,
+        dependence="assumed",
+        drifted_features=("age", COLOUR.name),
+        features=(
+            drift_of("age", "input", 1.5, "location_up"),
+            drift_of(COLOUR.name, "input", 4 / 3, "more_in_cell", 'say "red"'),
+            drift_of("score", "output", 0.1),
+        ),
+        virtual=(drift_of("age - score", "virtual", 0.25),),
+    )
+
+
 def small_snapshot() -> Snapshot:
     """Every family has at least one series here."""
     return Snapshot(
@@ -104,6 +149,7 @@ def small_snapshot() -> Snapshot:
         rows_sampled_out=481,
         rows_dropped={"buffer_full": 7, "predict_error": 0},
         internal_errors={"bin": 0},
+        drift=small_drift(),
     )
 
 

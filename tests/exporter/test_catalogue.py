@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from exporter_cases import AGE, Frozen, small_snapshot
+from exporter_cases import AGE, COLOUR, Frozen, small_snapshot
 
 from driftgauge.catalogue import CATALOGUE, Family, markdown_table, samples
 from driftgauge.snapshot import ReferenceInfo, Snapshot
@@ -16,6 +16,11 @@ BY_NAME = {family.prometheus_name: family for family in CATALOGUE}
 PUBLISHED = [
     f"driftgauge_{name}"
     for name in (
+        "drift_budget_evaluations",
+        "drift_dependence_info",
+        "drift_evaluations_total",
+        "drift_pending_rows",
+        "drifted_features",
         "evaluation_seconds",
         "internal_errors_total",
         "last_evaluation_timestamp_seconds",
@@ -29,6 +34,9 @@ PUBLISHED = [
         "window_seconds",
         "feature_bin_info",
         "feature_bin_rows_total",
+        "feature_drift_info",
+        "feature_drift_onset_timestamp_seconds",
+        "feature_drift_score",
         "feature_hellinger",
         "feature_js",
         "feature_ks",
@@ -53,6 +61,8 @@ PUBLISHED = [
         "feature_standard_deviation",
         "feature_unseen_ratio",
         "feature_wasserstein",
+        "model_drift_score",
+        "virtual_drift_score",
     )
 ]
 
@@ -182,6 +192,36 @@ def test_a_reference_without_features_still_says_that_it_is_alive() -> None:
     )
     assert values("driftgauge_rows_total", empty) == {"1": 0}
     assert Frozen(empty).snapshot() is empty
+
+
+def test_without_a_budget_there_is_no_series_of_drift() -> None:
+    without = {each.prometheus_name for each, _ in samples(replace(small_snapshot(), drift=None))}
+    every = {each.prometheus_name for each, _ in samples(small_snapshot())}
+    assert every - without == {name for name in PUBLISHED if "drift" in name.removeprefix("driftgauge_")}
+
+
+def test_the_evidence_of_a_feature_says_what_it_is_about() -> None:
+    (pairs,) = [
+        found
+        for each, found in samples(small_snapshot())
+        if each.otel_name == "driftgauge.feature.drift_info"
+    ]
+    assert [(labels["cause"], labels["cell"], value) for labels, value in pairs] == [
+        ("location_up", "", 1.0),
+        ("more_in_cell", 'say "red"', 1.0),
+        ("none", "", 1.0),
+    ]
+
+
+def test_a_drift_has_an_onset_and_no_drift_has_none() -> None:
+    (pairs,) = [
+        found for each, found in samples(small_snapshot()) if each.attribute == "onset_timestamp_seconds"
+    ]
+    assert [labels["feature"] for labels, _ in pairs] == ["age", COLOUR.name]
+
+
+def test_features_that_drifted_are_counted() -> None:
+    assert values("driftgauge_drifted_features", small_snapshot()) == {"3": 2}
 
 
 def test_more_than_a_hundred_bins_still_sort_as_text() -> None:

@@ -24,9 +24,10 @@ from window_cases import (
 from driftgauge import kernels, statistics
 from driftgauge._evaluate import Counters, evaluate
 from driftgauge.detectors import ks_critical, psi_critical
+from driftgauge.detectors.run_length import ks_critical_run_length, psi_critical_run_length
 from driftgauge.errors import ConfigError, StateError
 from driftgauge.layout import Layout
-from driftgauge.snapshot import FeatureStatistics, Snapshot
+from driftgauge.snapshot import DriftSnapshot, FeatureStatistics, Snapshot
 from driftgauge.windows import WindowState, duration, rows
 
 REFERENCE: Any = StandIn(small_layout(), rows=60)
@@ -136,6 +137,53 @@ def test_what_does_not_depend_on_a_window_is_the_reference() -> None:
 
 def test_without_a_count_of_bins_there_are_zeros() -> None:
     assert all(set(feature.bin_rows) == {0} for feature in evaluated().features)
+
+
+def drift(evaluate_seconds: float = 60.0) -> DriftSnapshot:
+    return DriftSnapshot(
+        score=0.2,
+        log_evidence=2.0,
+        budget_evaluations=1e5,
+        budget_seconds=1e5 * evaluate_seconds,
+        evaluate_seconds=evaluate_seconds,
+        min_effect=0.01,
+        evaluations=3,
+        pending_rows=0,
+        dependence="assumed",
+        drifted_features=(),
+        features=(),
+        virtual=(),
+    )
+
+
+@pytest.mark.parametrize(
+    ("evaluate_seconds", "block"),
+    [(4.0, 120.0), (0.001, 1.0), (60.0, 300.0)],  # 300 rows in 10 s; at least a row, at most the window
+)
+def test_with_a_budget_noise_is_that_of_all_looks_at_the_share_of_the_feature(
+    evaluate_seconds: float, block: float
+) -> None:
+    window, shares = filled(), np.array([0.5, 0.3, 0.2])
+    given = drift(evaluate_seconds)
+    snapshot = evaluated(window, drift=given, shares=shares)
+    assert snapshot.drift is given
+    for place, found in enumerate(snapshot.windows[0].features):
+        reference, live, reference_bins, bins = sides(place, window.counts)
+        used = sum(r + w > 0 for r, w in zip(reference_bins, bins, strict=True))
+        evaluations = 1e5 / shares[place]
+        assert found.psi_critical == float(psi_critical_run_length(used, 60, 300, block, evaluations))
+        if found.ks_critical is not None:
+            end = LAYOUT.features[place].number_cells
+            numbers = int(live[:end].sum())
+            per_look = max(block * numbers / 300, 1.0)
+            expected = ks_critical_run_length(reference[:end].sum(), numbers, per_look, evaluations)
+            assert found.ks_critical == float(expected)
+
+
+def test_without_shares_features_share_the_budget_equally() -> None:
+    window = filled()
+    equal = evaluated(window, drift=drift(), shares=np.full(3, 1 / 3))
+    assert evaluated(window, drift=drift()).windows == equal.windows
 
 
 # Laws

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from driftgauge.kernels import _warm_up
+from driftgauge.kernels._evidence_calls import advance, count_ecells, count_virtual, virtual_values
 from driftgauge.kernels._search import Search, build_search
 from driftgauge.kernels._types import Bins, Counts, Floats, Indices, Tables
 from driftgauge.kernels._warm_up import compiled, status, warm_up
@@ -28,9 +29,12 @@ __all__ = [
     "Search",
     "add_bin_rows",
     "add_counts",
+    "advance",
     "build_search",
     "chi_square",
     "compiled",
+    "count_ecells",
+    "count_virtual",
     "evaluate",
     "hellinger",
     "index_numeric",
@@ -43,6 +47,7 @@ __all__ = [
     "quantiles",
     "status",
     "total_variation",
+    "virtual_values",
     "warm_up",
     "wasserstein",
 ]

@@ -6,9 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from driftgauge.kernels._blocks import BLOCK_CELLS
+from driftgauge.kernels._evidence_compiled import advance, count_virtual, virtual_values
 from driftgauge.kernels._search import Search
 from driftgauge.kernels._types import Bins, Counts, Floats, Indices, Tables
 from driftgauge.kernels.binning import index_columns, index_values
+from driftgauge.kernels.evidence import count_ecells
 from driftgauge.kernels.statistics.blocks import block_sums
 from driftgauge.kernels.statistics.distribution import ks
 from driftgauge.kernels.statistics.histograms import distances
@@ -20,7 +22,10 @@ from driftgauge.kernels.windows import add_counts, push_rows
 __all__ = [
     "add_bin_rows",
     "add_counts",
+    "advance",
     "chi_square",
+    "count_ecells",
+    "count_virtual",
     "evaluate",
     "hellinger",
     "index_numeric",
@@ -32,6 +37,7 @@ __all__ = [
     "push_rows",
     "quantiles",
     "total_variation",
+    "virtual_values",
     "wasserstein",
 ]
 

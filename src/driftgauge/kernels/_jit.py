@@ -11,6 +11,8 @@ __all__ = [
     "BINS",
     "BOOLEANS",
     "COUNTS",
+    "ECELLS",
+    "ECELL_ROWS",
     "FLAG",
     "FLOAT",
     "FLOATS",
@@ -22,10 +24,13 @@ __all__ = [
     "NUMBER",
     "OUT_BINS",
     "OUT_COUNTS",
+    "OUT_ECELL_ROWS",
     "OUT_FLOATS",
     "OUT_FLOAT_ROWS",
     "OUT_INDEX_ROWS",
     "OUT_INDICES",
+    "SCORE_ROWS",
+    "SINGLES",
     "SMALL_INTEGERS",
     "VOID",
     "kernel",
@@ -46,18 +51,23 @@ FLAG: Final = types.boolean
 FLOATS: Final = _read(types.float64)
 FLOAT_COLUMN: Final = _read(types.float64, order="A")
 FLOAT_ROWS: Final = _read(types.float64, 2, "A")
+SCORE_ROWS: Final = _read(types.float64, 2)
 INDICES: Final = _read(types.uint16)
 INDEX_BLOCK: Final = _read(types.uint16, 2, "A")
 COUNTS: Final = _read(types.uint32)
 BINS: Final = _read(types.int64)
 INTEGERS: Final = BINS
 SMALL_INTEGERS: Final = _read(types.int32)
+ECELLS: Final = _read(types.uint8)
+ECELL_ROWS: Final = _read(types.uint8, 2, "A")
+SINGLES: Final = _read(types.float32)
 BOOLEANS: Final = _read(types.boolean)
 OUT_FLOATS: Final = types.float64[::1]
 OUT_FLOAT_ROWS: Final = types.float64[:, ::1]
 OUT_INDICES: Final = types.uint16[::1]
 OUT_INDEX_ROWS: Final = types.uint16[:, ::1]
 OUT_COUNTS: Final = types.uint32[::1]
+OUT_ECELL_ROWS: Final = types.uint8[:, ::1]
 OUT_BINS: Final = types.int64[::1]
 
 

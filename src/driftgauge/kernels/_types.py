@@ -7,12 +7,24 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Bins", "Counts", "Floats", "Indices", "Tables"]
+__all__ = [
+    "Bins",
+    "Counts",
+    "Ecells",
+    "EvidenceArrays",
+    "Floats",
+    "Indices",
+    "Singles",
+    "Tables",
+    "VirtualArrays",
+]
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.uint32]
 Bins = NDArray[np.int64]
 Indices = NDArray[np.uint16]
+Ecells = NDArray[np.uint8]
+Singles = NDArray[np.float32]
 
 
 class Tables(Protocol):
@@ -60,3 +72,47 @@ class Tables(Protocol):
     def group_scores(self) -> Floats: ...
     @property
     def quantile_levels(self) -> Floats: ...
+
+
+class VirtualArrays(Protocol):
+    """The flat arrays of `driftgauge.detectors._tables.VirtualTables`; said there what each holds."""
+
+    @property
+    def offsets(self) -> NDArray[np.int64]: ...
+    @property
+    def features(self) -> NDArray[np.int32]: ...
+    @property
+    def weights(self) -> Floats: ...
+    @property
+    def squared(self) -> NDArray[np.bool_]: ...
+    @property
+    def edge_offsets(self) -> NDArray[np.int64]: ...
+    @property
+    def edges(self) -> Floats: ...
+
+
+class EvidenceArrays(Protocol):
+    """The flat arrays of `driftgauge.detectors._tables.EvidenceTables`; said there what each holds."""
+
+    @property
+    def ecell_offsets(self) -> NDArray[np.int64]: ...
+    @property
+    def tables(self) -> NDArray[np.int32]: ...
+    @property
+    def state_offsets(self) -> NDArray[np.int64]: ...
+    @property
+    def component_offsets(self) -> NDArray[np.int64]: ...
+    @property
+    def function_offsets(self) -> NDArray[np.int64]: ...
+    @property
+    def functions(self) -> Floats: ...
+    @property
+    def sources(self) -> NDArray[np.uint16]: ...
+    @property
+    def slopes(self) -> Floats: ...
+    @property
+    def weights(self) -> Floats: ...
+    @property
+    def drift_offsets(self) -> NDArray[np.int64]: ...
+    @property
+    def drifts(self) -> Singles: ...

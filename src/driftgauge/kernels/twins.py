@@ -9,13 +9,17 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from driftgauge.kernels._evidence_twins import advance, count_ecells, count_virtual, virtual_values
 from driftgauge.kernels._search import Search
 from driftgauge.kernels._types import Bins, Counts, Floats, Indices, Tables
 
 __all__ = [
     "add_bin_rows",
     "add_counts",
+    "advance",
     "chi_square",
+    "count_ecells",
+    "count_virtual",
     "evaluate",
     "hellinger",
     "index_numeric",
@@ -27,6 +31,7 @@ __all__ = [
     "push_rows",
     "quantiles",
     "total_variation",
+    "virtual_values",
     "wasserstein",
 ]
 

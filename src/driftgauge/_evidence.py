@@ -1,0 +1,230 @@
+"""The detector of a monitor: when it weighs, what it has to say, and what happens when it fails.
+
+The promise of a budget counts evaluations, so nobody but the schedule here says when there is one: however
+often a monitor is scraped or flushed, there is at most one in `Budget.evaluate_seconds`.
+
+Whoever holds the lock of the engine calls. Nothing here raises: a detector that fails is an internal error
+of the stage ``detector``, and rows and windows know nothing of it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from driftgauge._buffer import Buffer
+from driftgauge.cells import Floats
+from driftgauge.detectors.protocol import Detector
+from driftgauge.errors import StateError
+from driftgauge.reference import Reference
+from driftgauge.snapshot import DriftSnapshot, FeatureDrift
+
+__all__ = ["Evidence", "Schedule"]
+
+
+class Schedule:
+    """When evidence is weighed: at least so many seconds after the last time.
+
+    Parameters
+    ----------
+    seconds : float
+
+    Examples
+    --------
+    >>> schedule = Schedule(60)
+    >>> [schedule.due(now) for now in (1_000.0, 1_030.0, 1_060.0)]
+    [False, False, True]
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self.clear()
+
+    def clear(self) -> None:
+        """Begin anew: the next time is the first."""
+        self._last: float | None = None
+        self._back: float | None = None
+
+    def due(self, now_seconds: float) -> bool:
+        """Whether evidence is to be weighed now. The first time only starts the schedule.
+
+        A clock that was set back by more than the interval is believed when it has gone on from there for one
+        interval. Until then it may be a second clock beside the first, rows with times of their own say, and
+        going by both would weigh as often as the two are called in turn.
+        """
+        if self._last is None:
+            self._last = now_seconds
+        since = now_seconds - self._last
+        if since >= -self._seconds:
+            self._back = None
+        elif self._back is None or now_seconds < self._back:
+            self._back = now_seconds
+        return since >= self._seconds or (
+            self._back is not None and now_seconds - self._back >= self._seconds
+        )
+
+    def done(self, now_seconds: float) -> None:
+        """Evidence was weighed."""
+        self._last, self._back = now_seconds, None
+
+
+class Evidence:
+    """A detector, its schedule, and what it last said.
+
+    Parameters
+    ----------
+    detector : Detector or None
+        None: there is no budget, and so no evidence.
+    reference : Reference
+    buffer : Buffer
+        For its tallies of errors.
+    """
+
+    def __init__(self, detector: Detector | None, reference: Reference, buffer: Buffer) -> None:
+        self.detector = detector
+        self._reference = reference
+        self._buffer = buffer
+        self._schedule = Schedule(math.inf if detector is None else detector.budget.evaluate_seconds)
+        self._evaluations = 0
+        self.forget()
+
+    def forget(self) -> None:
+        """Have no evidence: nothing counted, nothing weighed, the schedule begins anew."""
+        self._schedule.clear()
+        self._told: DriftSnapshot | None = None
+        self._waiting = 0
+        self._evaluations = 0
+        if self.detector is not None:
+            try:
+                self.detector.reset()
+            except Exception as error:
+                self._buffer.failed("detector", error)
+
+    def add(self, indices: NDArray[np.uint16], now_seconds: float) -> None:
+        """Take in rows that the windows have taken."""
+        if self.detector is None:
+            return
+        self._waiting += indices.shape[1]
+        try:
+            self.detector.add(indices, now_seconds)
+        except Exception as error:
+            self._buffer.failed("detector", error)
+
+    def look(self, now_seconds: float) -> None:
+        """Weigh what has come, if there is something and it is time."""
+        if self.detector is None or not self._waiting or not self._schedule.due(now_seconds):
+            return
+        try:
+            if not self.detector.evaluate(now_seconds):
+                return  # too few rows: asked again when there are more
+            self._evaluations += 1
+        except Exception as error:
+            self._buffer.failed("detector", error)  # and not asked again before the next time
+        self._schedule.done(now_seconds)
+        self._waiting = 0
+        self._told = None
+
+    @property
+    def waiting(self) -> bool:
+        """Whether there are rows that were not weighed."""
+        return self._waiting > 0
+
+    def snapshot(self) -> DriftSnapshot | None:
+        """What the evidence is; None without a detector, and when it fails to tell."""
+        if self.detector is None:
+            return None
+        try:
+            if self._told is None:
+                tell = getattr(self.detector, "snapshot", None)
+                self._told = self._plain(self.detector) if tell is None else tell()
+            rows = int(getattr(self.detector, "pending_rows", self._waiting))
+        except Exception as error:
+            self._buffer.failed("detector", error)
+            return None
+        # Words and onsets change with an evaluation only; the rows that wait for the next one, all the time.
+        return self._told if rows == self._told.pending_rows else replace(self._told, pending_rows=rows)
+
+    def _plain(self, detector: Detector) -> DriftSnapshot:
+        """What can be said of a detector that has scores and no words."""
+        reference, budget = self._reference, detector.budget
+        scores = detector.scores().tolist()
+        features = tuple(
+            FeatureDrift(
+                name=name,
+                kind=reference.feature(name).kind,
+                score=score,
+                log_evidence=score * budget.log_evaluations,
+                drifted=score > 1,
+                cause="none",
+                cell="",
+                words="",
+                onset_timestamp_seconds=None,
+            )
+            for name, score in zip(reference.names, scores, strict=True)
+        )
+        drifted = sorted((each for each in features if each.drifted), key=lambda each: -each.score)
+        score = float(detector.model_score())
+        return DriftSnapshot(
+            score=score,
+            log_evidence=score * budget.log_evaluations,
+            budget_evaluations=budget.evaluations,
+            budget_seconds=budget.per_seconds,
+            evaluate_seconds=budget.evaluate_seconds,
+            min_effect=0.0,
+            evaluations=self._evaluations,
+            pending_rows=self._waiting,
+            dependence="assumed",
+            drifted_features=tuple(each.name for each in drifted),
+            features=features,
+            virtual=(),
+        )
+
+    def shares(self) -> Floats | None:
+        """Share of the budget that each feature has, float64[F]; None without a detector.
+
+        The critical values of a feature are at its share. A detector that does not say shares equally, and a
+        feature that is not watched has an equal share too, for its effect sizes are shown all the same.
+        """
+        if self.detector is None:
+            return None
+        features = len(self._reference.names)
+        own = getattr(self.detector, "shares", None)
+        equal = np.full(features, 1 / max(features, 1))
+        return equal if own is None else np.where(own[:features] > 0, own[:features], equal)
+
+    def state(self) -> dict[str, NDArray[Any]] | None:
+        """What the detector needs to go on, copied; None without one, and when it fails."""
+        if self.detector is None:
+            return None
+        try:
+            return {name: np.array(array) for name, array in self.detector.state().items()}
+        except Exception as error:
+            self._buffer.failed("detector", error)
+            return None
+
+    def restored(self, state: Mapping[str, NDArray[Any]] | None) -> Detector | None:
+        """A detector that goes on from *state*; None where there is nothing that it can go on from."""
+        if self.detector is None or state is None:
+            return None
+        try:
+            return self.detector.restored(dict(state))
+        except StateError as error:  # of other settings: no reason to lose the windows that came with it
+            self._buffer.note("evidence", f"saved evidence is left out, the drift score starts at 0: {error}")
+        except Exception as error:
+            self._buffer.failed("detector", error)
+        return None
+
+    def go_on(self, detector: Detector | None) -> None:
+        """Go on with what `restored` gave, or without evidence."""
+        if detector is None:
+            self.forget()
+            return
+        self.detector = detector
+        self._schedule.clear()
+        self._told = None
+        self._waiting = int(getattr(detector, "pending_rows", 0))

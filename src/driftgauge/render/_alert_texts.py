@@ -22,7 +22,8 @@ __all__ = [
     "model",
 ]
 
-VALUE: Final = "{{ $value | humanize }}"
+NUMBER: Final = 'printf "%.3g"'  # humanize would write 0.4 as 400m
+VALUE: Final = f"{{{{ $value | {NUMBER} }}}}"
 WHOLE: Final = '{{ $value | printf "%.0f" }}'
 PERCENT: Final = "{{ $value | humanizePercentage }}"
 
@@ -65,9 +66,9 @@ def label(name: str) -> str:
     return f"{{{{ $labels.{name} }}}}"
 
 
-def looked_up(series: str, labels: Iterable[str], shown: str = "humanize") -> Sentence:
-    """The first value of *series* with the alert's own *labels*."""
-    query = _query(series, labels)
+def looked_up(series: str, labels: Iterable[str], shown: str = NUMBER) -> Sentence:
+    """The largest value of *series* with the alert's own *labels*: windows and references are in no order."""
+    query = _query(series, labels, "max(%s)")
 
     def sentence(before: str, after: str, *, space: str = " ") -> str:
         return (
@@ -77,9 +78,14 @@ def looked_up(series: str, labels: Iterable[str], shown: str = "humanize") -> Se
     return sentence
 
 
-def labelled(series: str, labels: Iterable[str], shown: str) -> Sentence:
-    """Every sample of *series* with the alert's own *labels*, each as the template *shown*, with commas."""
-    query = _query(series, labels)
+def labelled(series: str, labels: Iterable[str], told_apart: tuple[str, ...], shown: str) -> Sentence:
+    """Every sample of *series* with the alert's own *labels*, each as the template *shown*.
+
+    Samples are summed by the labels *told_apart* and come in the order of the first of them.
+    """
+    query = (
+        f'{_query(series, labels, f"sum by ({", ".join(told_apart)}) (%s)")} | sortByLabel "{told_apart[0]}"'
+    )
 
     def sentence(before: str, after: str, *, space: str = " ") -> str:
         each = f"{{{{ range $number, $sample := . }}}}{{{{ if $number }}}}, {{{{ end }}}}{shown}{{{{ end }}}}"
@@ -116,11 +122,11 @@ def board_url(settings: RenderSettings, alert: Alert) -> str:
     return f"{address}?{'&'.join(given)}" if given else address
 
 
-def _query(series: str, labels: Iterable[str]) -> str:
-    """A call of the template function ``query`` for *series* with the labels of the alert."""
+def _query(series: str, labels: Iterable[str], around: str) -> str:
+    """A call of the template function ``query`` for *series* with the labels of the alert, in *around*."""
     names = list(labels)
     matchers = ",".join(f"{name}=%q" for name in names)
     own = series.removesuffix("}")
     inside = f"{own},{matchers}}}" if own != series else f"{series}{{{matchers}}}"
-    text = inside.replace('"', '\\"')
+    text = (around % inside).replace('"', '\\"')
     return f'printf "{text}" {" ".join(f"$labels.{name}" for name in names)} | query'

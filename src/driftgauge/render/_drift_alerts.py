@@ -140,6 +140,7 @@ def _rise(settings: RenderSettings, ratio: str, summary: str, what: str) -> Aler
     windows = labelled(
         queries.fleet_ratio(settings, ratio),
         labels.one_feature,
+        (labels.window,),
         f"{{{{ .Labels.{labels.window} }}}}",
     )
     return Alert(
@@ -168,7 +169,7 @@ def _drift_of_kind(settings: RenderSettings, kind: str) -> str:
 def _cause(settings: RenderSettings) -> str:
     info = settings.series("driftgauge_feature_drift_info", 'cause!="none"')
     text = "{{ .Labels.cause }}{{ with .Labels.cell }} ({{ . }}){{ end }}"
-    return labelled(info, settings.labels.one_feature, text)("Most of the evidence: ", ".")
+    return labelled(info, settings.labels.one_feature, ("cause", "cell"), text)("Most of the evidence: ", ".")
 
 
 def _how_far(settings: RenderSettings) -> str:

@@ -6,7 +6,7 @@ from typing import Final
 
 from driftgauge.render import queries
 from driftgauge.render._alert_texts import PERCENT, WHOLE, Alert, label, labelled, model
-from driftgauge.render.queries import INFO, by
+from driftgauge.render.queries import INFO, REFERENCE, by
 from driftgauge.render.settings import RenderSettings
 
 __all__ = [
@@ -70,6 +70,7 @@ def two_references(settings: RenderSettings) -> Alert:
     seen = labelled(
         queries.references(settings),
         labels.one_version,
+        (REFERENCE,),
         '{{ printf "%.12s" .Labels.reference_id }} on {{ .Value }}',
     )
     return Alert(
@@ -137,7 +138,7 @@ def internal_errors(settings: RenderSettings) -> Alert:
         settings.labels.one_version,
         f"sum by {by(labels.one_version, 'stage')} (increase({errors}[{settings.ranges.short}])) > 0",
         "Something went wrong inside driftgauge, without touching the model.",
-        f"{model(settings)} had {{{{ $value | humanize }}}} errors of driftgauge at stage {label('stage')} "
+        f"{model(settings)} had {WHOLE} errors of driftgauge at stage {label('stage')} "
         f"in the last {settings.ranges.short}. The first of them is in the log of the process.",
         "itself",
     )

@@ -83,9 +83,8 @@ def labelled(series: str, labels: Iterable[str], told_apart: tuple[str, ...], sh
 
     Samples are summed by the labels *told_apart* and come in the order of the first of them.
     """
-    query = (
-        f'{_query(series, labels, f"sum by ({", ".join(told_apart)}) (%s)")} | sortByLabel "{told_apart[0]}"'
-    )
+    summed = f"sum by ({', '.join(told_apart)}) (%s)"
+    query = f'{_query(series, labels, summed)} | sortByLabel "{told_apart[0]}"'
 
     def sentence(before: str, after: str, *, space: str = " ") -> str:
         each = f"{{{{ range $number, $sample := . }}}}{{{{ if $number }}}}, {{{{ end }}}}{shown}{{{{ end }}}}"

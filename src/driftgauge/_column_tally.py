@@ -70,8 +70,8 @@ def check_type(name: str, dtype: ColumnType, *, too_large: bool) -> None:
     """Refuse, with a hint, what can be no feature."""
     if dtype == "date":
         message = (
-            f"column {name!r} holds dates or durations, which always move on; name it in exclude=, "
-            "or derive the hour, the weekday or an age from it"
+            f"column {name!r} holds dates or durations, which always move on; name it in time= if it says "
+            "when each row was, else in exclude=, or derive an age from it"
         )
         raise DataError(message)
     if too_large:

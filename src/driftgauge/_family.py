@@ -63,9 +63,9 @@ class Family:
         Which attribute of that object; ``''`` is the object itself.
     shape : str
         How it becomes samples: ``'number'`` one; ``'info'`` a constant 1, labelled with the attributes that
-        `own_labels` name; ``'drifted'`` how many in it have drifted; ``'by_key'`` one a key; ``'by_level'`` one a
-        quantile level; ``'bin_rows'``, ``'bin_ratio'`` and ``'bin_range'`` one a bin, the first two
-        cumulative.
+        `own_labels` name; ``'drifted'`` how many of those in it have drifted; ``'by_key'`` one a key;
+        ``'by_level'`` one a quantile level; ``'bin_rows'``, ``'bin_ratio'`` and ``'bin_range'`` one a bin,
+        the first two cumulative.
 
     Examples
     --------

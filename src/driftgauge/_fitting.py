@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from driftgauge import kernels
 from driftgauge._calibrate import Calibrator
 from driftgauge._columns import Categories, Columns
 from driftgauge._fit import FitOptions
@@ -17,6 +18,7 @@ from driftgauge._half_replay import training_drift
 from driftgauge._partial import PartialReference
 from driftgauge._row_sample import RowSample, sample_stride
 from driftgauge._season import Times
+from driftgauge._time_buckets import check_timezone
 from driftgauge._time_column import read_times
 from driftgauge.cells import Floats
 from driftgauge.errors import ConfigError, DataError, TimeOrderWarning, TrainingDriftWarning
@@ -28,6 +30,9 @@ __all__ = ["Batches", "calibrate_batches", "fit_batches", "fit_rows"]
 
 Batches = Iterable[Any] | Callable[[], Iterable[Any]]
 _Part = tuple[Columns, Floats | None]
+
+# From here on, finding cells with the twins takes longer than compiling: 76 ns a value, and 6 s.
+_COMPILE_VALUES: Final = 50_000_000
 
 _CALLER: Final = 4  # of Reference.fit, fit_batches or calibrate
 
@@ -45,6 +50,7 @@ def fit_rows(
     settings: FitOptions,
 ) -> Reference:
     """`Reference.fit`: the rows are all here, and are put into the order of their times."""
+    check_timezone(timezone)
     partial = PartialReference(**_without_time(settings, time), bounded=False)
     columns = partial.columns(data)
     seconds = None
@@ -83,6 +89,7 @@ def fit_batches(
     settings: FitOptions,
 ) -> Reference:
     """`Reference.fit_batches`: read once for the counts and, where that is possible, a second time."""
+    check_timezone(timezone)
     partial = PartialReference(**_without_time(settings, time))
     again = _again(batches)
     if again is None and time is not None:
@@ -130,6 +137,7 @@ def calibrate_batches(
             "give a list, or a function that returns a new iterator"
         )
         raise ConfigError(message)
+    check_timezone(timezone)
     source = _Source(reference.columns, time, timezone, None, on_rows)
     sample, times = RowSample(), Times(timezone)
     for columns, seconds in source.parts(again()):
@@ -154,6 +162,8 @@ def _calibrated(
     *,
     joint: bool,
 ) -> Reference:
+    if reference.rows * len(reference.features) >= _COMPILE_VALUES:
+        kernels.warm_up()
     calibrator = Calibrator(reference, reference.index(sample), times, joint=joint)
     if calibrator.needs_rows:
         for columns, seconds in parts():

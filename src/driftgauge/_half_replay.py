@@ -23,7 +23,7 @@ MIN_EFFECT: Final = 0.01  # the default of `driftgauge.detectors.DriftScore`
 _LEAST_ROWS: Final = 20  # an evaluation, as there
 
 # At most so many evaluations. Of more rows each takes more, and finds a drift one block later at most.
-_MOST_STEPS: Final = 500
+_MOST_STEPS: Final = 200
 
 
 class HalfReplay:

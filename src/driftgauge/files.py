@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from driftgauge.errors import DataError, MissingExtraError
 
-__all__ = ["read_batches", "total_rows"]
+__all__ = ["batch_reader", "read_batches", "total_rows"]
 
 _PARQUET: Final = (".parquet", ".pq")
 _DELIMITERS: Final = {".csv": ",", ".csv.gz": ",", ".tsv": "\t", ".tsv.gz": "\t"}
@@ -60,13 +60,28 @@ def read_batches(
     fails where a later one differs. What stands for null is pyarrow's list: an empty field, NA, N/A, NULL,
     null, NaN, nan and the like.
     """
+    return batch_reader(path, columns=columns, text=text, batch_rows=batch_rows)()
+
+
+def batch_reader(
+    path: str | os.PathLike[str],
+    *,
+    columns: Sequence[str] | None = None,
+    text: Collection[str] = (),
+    batch_rows: int = 65_536,
+) -> Callable[[], Iterator[Any]]:
+    """Begins a new `read_batches` at each call; the types of a CSV file are settled in the first only.
+
+    Parameters are those of `read_batches`. What `Reference.fit_batches` takes.
+    """
     if batch_rows < 1:
         message = f"batch_rows must be at least 1, got {batch_rows!r}"
         raise DataError(message)
     file, ending = _locate(path)
     if ending in _PARQUET:
-        return _guarded(file, _parquet_batches(file, columns, batch_rows))
-    return _guarded(file, _csv_batches(file, _DELIMITERS[ending], columns, text, batch_rows))
+        return lambda: _guarded(file, _parquet_batches(file, columns, batch_rows))
+    types: dict[str, Any] = {}
+    return lambda: _guarded(file, _csv_batches(file, _DELIMITERS[ending], columns, text, batch_rows, types))
 
 
 def total_rows(path: str | os.PathLike[str]) -> int | None:
@@ -141,8 +156,14 @@ def _parquet_batches(file: Path, columns: Sequence[str] | None, batch_rows: int)
 
 
 def _csv_batches(
-    file: Path, delimiter: str, columns: Sequence[str] | None, text: Collection[str], batch_rows: int
+    file: Path,
+    delimiter: str,
+    columns: Sequence[str] | None,
+    text: Collection[str],
+    batch_rows: int,
+    types: dict[str, Any],
 ) -> Iterator[Any]:
+    """Batches; *types* by column are used, and settled where there are none."""
     import pyarrow
 
     if file.stat().st_size == 0:
@@ -152,9 +173,10 @@ def _csv_batches(
         names = reader.schema.names
     _check_columns(file, names, columns)
     wanted = list(names if columns is None else columns)
-    types = {name: pyarrow.string() for name in wanted if name in text}
-    if len(types) < len(wanted):
-        types |= _settle_types(file, delimiter, [name for name in wanted if name not in text])
+    if not types:
+        types |= {name: pyarrow.string() for name in wanted if name in text}
+        if len(types) < len(wanted):
+            types |= _settle_types(file, delimiter, [name for name in wanted if name not in text])
     waiting: list[Any] = []
     rows = 0
     with _open_csv(file, delimiter, wanted, types) as reader:

@@ -68,7 +68,7 @@ def test_hours_come_in_order_and_whole(hours: Hours) -> None:
 
 
 @pytest.fixture(scope="module")
-def played() -> dict[str, Any]:
+def played(hours: Hours) -> dict[str, Any]:
     """The whole stream, at full speed."""
     story = Story()
     tracks = Tracks(story.monitor.snapshot(), Thresholds())
@@ -77,7 +77,7 @@ def played() -> dict[str, Any]:
         for day in story.days():
             tracks.add(day.date, day.snapshot)
             days.append(day)
-    return {"story": story, "tracks": tracks, "days": days}
+    return {"story": story, "tracks": tracks, "days": days, "hours": hours}
 
 
 def test_every_hour_is_counted(played: dict[str, Any]) -> None:
@@ -88,14 +88,40 @@ def test_every_hour_is_counted(played: dict[str, Any]) -> None:
     assert len(played["days"]) == played["story"].total_days
 
 
-def test_summer_drifts_winter_does_not_and_the_calendar_never(played: dict[str, Any]) -> None:
+def test_summer_drifts_and_the_calendar_never(played: dict[str, Any]) -> None:
     tracks = played["tracks"]
+    assert {track.name for track in tracks.drifted} == {"temperature", "feels_like", OUTPUT}
+    assert {track.name for track in tracks.only_psi} == {"humidity", "windspeed", "weather"}
     assert {track.name for track in tracks.quiet} == CALENDAR
-    assert {track.name for track in tracks.drifted} == {
-        "temperature", "feels_like", "humidity", "windspeed", "weather", OUTPUT,
-    }  # fmt: skip
     place = [day.date for day in played["days"]].index("2012-01-31")
     assert all(track.psi[place] < 0.2 for track in tracks.features)
+
+
+def test_the_score_comes_within_weeks_of_spring_and_falls_as_winter_returns(played: dict[str, Any]) -> None:
+    tracks = played["tracks"]
+    assert tracks.model.noticed is not None
+    assert "2011-04-10" < tracks.model.noticed < "2011-05-31"
+    temperature = next(track for track in tracks.features if track.name == "temperature")
+    assert temperature.noticed is not None
+    assert temperature.began is not None
+    assert "2011-04-01" <= temperature.began < temperature.noticed < "2011-05-31"
+    dates = [day.date for day in played["days"]]
+    for summer, winter in (("2011-07-31", "2012-02-15"), ("2012-07-31", "2012-12-31")):
+        assert temperature.score[dates.index(winter)] < 0.9 * temperature.score[dates.index(summer)]
+
+
+def test_evidence_is_weighed_once_a_day(played: dict[str, Any]) -> None:
+    drifts = [day.snapshot.drift for day in played["days"]]
+    steps = np.diff([0, *(drift.evaluations for drift in drifts)])
+    assert set(steps.tolist()) <= {0, 1}
+    # days of fewer than 20 hours wait for the next
+    short = sum(np.unique(played["hours"].days[-15_312:], return_counts=True)[1] < 20)
+    assert steps.sum() >= played["story"].total_days - 1 - short
+    assert all(drift.dependence == "measured" for drift in drifts)
+
+
+def test_the_demo_gives_all_hours_of_a_day_one_time_so_hours_must_not_matter(played: dict[str, Any]) -> None:
+    assert played["story"].reference.calibration.buckets.cycle == "none"
 
 
 def test_no_number_comes_before_the_window_is_full(played: dict[str, Any]) -> None:
@@ -159,6 +185,8 @@ def test_it_serves_until_ctrl_c_and_then_leaves_with_status_0(environment: dict[
         rest, errors = process.communicate(timeout=PATIENCE_SECONDS)
     assert (process.returncode, rest, errors) == (0, "Stopped.\n", "")
     assert re.search(r'^driftgauge_feature_psi\{.*feature="temperature".*\} [\d.]+$', page, re.MULTILINE)
+    (score,) = re.findall(r"^driftgauge_model_drift_score\{.*\} ([\d.]+)$", page, re.MULTILINE)
+    assert float(score) > 1
     assert re.search(r"^driftgauge_window_rows\{.*\} 672\.0$", page, re.MULTILINE)
 
 
@@ -168,7 +196,7 @@ def test_ctrl_c_while_data_flows_gives_what_is_known_and_status_130(environment:
         process.send_signal(signal.SIGINT)
         rest, errors = process.communicate(timeout=PATIENCE_SECONDS)
     assert (process.returncode, errors) == (130, "\nInterrupted.\n")
-    assert "noticed on" in rest
+    assert "score over 1" in rest
 
 
 def test_a_port_that_is_taken_is_said_in_one_line(environment: dict[str, str]) -> None:
@@ -217,7 +245,14 @@ def test_on_a_terminal_it_draws_a_live_table_and_ctrl_c_ends_it(environment: dic
         "--port", "0", "--speed", "max", environment=environment, interrupt_at="until Ctrl-C"
     )
     assert status == 0
-    for needed in ("drift since", "PSI over time", "█", "15,312 / 15,312 hours", "Never drifted", "Stopped."):
+    for needed in (
+        "drift since",
+        "score over time",
+        "█",
+        "15,312 / 15,312 hours",
+        "Never drifted",
+        "Stopped.",
+    ):
         assert needed in written
     assert "Traceback" not in written
     # the cursor, hidden for the table, is shown again
@@ -226,7 +261,7 @@ def test_on_a_terminal_it_draws_a_live_table_and_ctrl_c_ends_it(environment: dic
 
 def test_on_a_terminal_ctrl_c_in_the_middle_leaves_it_as_it_was(environment: dict[str, str]) -> None:
     status, written = on_terminal(
-        "--no-serve", "--speed", "4000", environment=environment, interrupt_at="2011-04-29"
+        "--no-serve", "--speed", "4000", environment=environment, interrupt_at="over 1 since"
     )
     assert status == 130
     assert "Traceback" not in written

@@ -6,6 +6,7 @@ JSON numbers are compared to 6 significant digits: the last bits depend on which
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import shlex
@@ -25,6 +26,11 @@ TRANSCRIPTS = {
     "profile_csv": "driftgauge profile train.csv -o new.reference --exclude age,joined --categorical branch",
     "profile_json": "driftgauge profile train.parquet -o new.reference --format json --exclude age,score",
     "profile_dates": "driftgauge profile dates.parquet -o new.reference",
+    "profile_time": "driftgauge profile timed.parquet -o new.reference --time at --timezone Europe/Rome",
+    "profile_time_json": "driftgauge profile timed.parquet -o new.reference --time at --format json",
+    "profile_time_drifts": "driftgauge profile moved.csv -o new.reference --time at --no-joint",
+    "profile_no_time_column": "driftgauge profile train.parquet -o new.reference --time at",
+    "profile_no_timezone": "driftgauge profile timed.parquet -o new.reference --time at --timezone Mars",
     "profile_no_file": "driftgauge profile nowhere.parquet -o new.reference",
     "profile_bad_setting": "driftgauge profile train.parquet -o new.reference --bins 1",
     "profile_no_folder": "driftgauge profile train.parquet -o nowhere/new.reference",
@@ -73,6 +79,20 @@ def frame(
     )
 
 
+def timed_frame(rows: int) -> pd.DataFrame:
+    """Rows at every third minute: a temperature that follows the hour, and a level that does not."""
+    steps = range(rows)
+    return pd.DataFrame(
+        {
+            "at": pd.date_range("2026-01-01", periods=rows, freq="3min", tz="UTC"),
+            "temperature": [
+                10 + 3 * math.sin(2 * math.pi * i / 480) + ((6151 * i * i) % 997) / 500 for i in steps
+            ],
+            "level": [((7919 * i * i) % 10_007) / 10_007 for i in steps],
+        }
+    )
+
+
 @pytest.fixture(scope="session")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The files that the transcripts name."""
@@ -89,6 +109,10 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     frame(99).to_parquet(folder / "few.parquet")
     train.iloc[:0].to_parquet(folder / "none.parquet")
     pd.DataFrame({"joined": pd.date_range("2026-01-01", periods=200)}).to_parquet(folder / "dates.parquet")
+    timed = timed_frame(30_000)
+    timed.to_parquet(folder / "timed.parquet")
+    timed.loc[timed.index > 18_000, "level"] += 1.0
+    timed.to_csv(folder / "moved.csv", index=False)
     (folder / "damaged.parquet").write_bytes((folder / "same.parquet").read_bytes()[:-100])
     here = Path.cwd()
     os.chdir(folder)

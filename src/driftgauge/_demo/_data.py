@@ -50,6 +50,12 @@ class Hours:
     def __len__(self) -> int:
         return int(self.rides.size)
 
+    @property
+    def seconds(self) -> NDArray[np.float64]:
+        """Seconds since the epoch at which each hour begins, as if Washington kept UTC."""
+        midnight = self.days.astype("datetime64[s]").astype(np.float64)
+        return midnight + 3_600 * self.columns["hour"].astype(np.float64)
+
     def part(self, start: int, stop: int) -> Hours:
         """Rows *start* up to but not including *stop*; views, no copies."""
         columns = {name: values[start:stop] for name, values in self.columns.items()}

@@ -13,8 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from driftgauge.cli._console import plain_table, print_table
-from driftgauge.cli._text import number, ratio, sparkline
-from driftgauge.cli._verdict import Thresholds
+from driftgauge.cli._text import number, sparkline
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["live_view", "month_line", "print_introduction", "print_summary"]
 
-WIDE = 100  # columns from which the live table has room for the noise of KS
+WIDE = 100  # columns from which the live table has room for KS
 
 
 def print_introduction(screen: Console, story: Story) -> None:
@@ -38,41 +37,61 @@ def print_introduction(screen: Console, story: Story) -> None:
             "one call of a watched predict function each. The window is the last 4 weeks.",
         )
     )
+    learned = story.reference.calibration
+    if learned is not None and learned.half_score is not None and learned.half_score > 1:
+        screen.print(
+            "The reference itself drifts, and fitting it says so: its second half against its first has a "
+            f"drift score of {learned.half_score:.1f}. March is no January."
+        )
 
 
 def live_view(screen: Console, story: Story, tracks: Tracks, day: Day | None) -> RenderableType:
     """The screen at one moment."""
     plain = not _has_blocks(screen)
     wide = screen.width >= WIDE
-    # What the other columns need; the rest of the line shows the course of PSI.
-    spark = max(min(screen.width - (75 if wide else 67), 60), 8)
-    names = ["feature", "PSI", "noise", "KS", *(["noise"] if wide else []), "missing", "PSI over time"]
-    table = plain_table(*names, "drift since", right=("PSI", "noise", "KS", "missing"))
+    # What the other columns need; the rest of the line shows the course of the score.
+    spark = max(min(screen.width - (76 if wide else 60), 60), 8)
+    names = ["feature", "score", "PSI", "noise", *(["KS", "noise"] if wide else []), "score over time"]
+    table = plain_table(*names, "drift since", right=("score", "PSI", "noise", "KS"))
     outputs = {track.name for track in tracks.features if track.kind == "output"}
     for i, track in enumerate(tracks.features):
         last_input = track.name not in outputs and tracks.features[i + 1].name in outputs
         table.add_row(
             *_cells(track, wide=wide, spark=spark, plain=plain, story=story), end_section=last_input
         )
-    return Padding(Group(_progress(story, day), Text(), table), (1, 0, 0, 0))
+    return Padding(Group(_progress(story, day), Text(), _model_line(tracks), Text(), table), (1, 0, 0, 0))
+
+
+def _model_line(tracks: Tracks) -> Text:
+    model = tracks.model
+    score = model.score[-1] if model.score else 0.0
+    line = Text("drift score of the model ").append(
+        f"{score:.2f}", style="bold red" if model.drifts else "bold"
+    )
+    if model.noticed:
+        line.append(f", over 1 since {model.noticed}" if model.drifts else f", over 1 on {model.noticed}")
+    return line
 
 
 def _cells(track: Track, *, wide: bool, spark: int, plain: bool, story: Story) -> list[RenderableType]:
     live = track.latest.statistics if track.latest else None
     colour = "red" if track.drifts else "none"
     # A block is a few days wide and stays at its place, however far the stream has come.
-    still_to_come = [math.nan] * (story.total_days - len(track.psi))
-    top = max((value for value in track.psi if value == value), default=0.0)
-    course = sparkline(
-        [*track.psi, *still_to_come], max(top, 2 * (Thresholds().psi or 0.0)), spark, plain=plain
-    )
+    still_to_come = [math.nan] * (story.total_days - len(track.score))
+    course = sparkline([*track.score, *still_to_come], max([*track.score, 2.0]), spark, plain=plain)
     numbers = [
-        Text(number(live.psi) if live else "", style=f"bold {colour}" if track.drifts else "none"),
+        Text(
+            number(track.score[-1], 2) if track.score else "",
+            style=f"bold {colour}" if track.drifts else "none",
+        ),
+        Text(number(live.psi) if live else ""),
         Text(number(live.psi_critical) if live else "", style="dim"),
-        Text(number(live.ks) if live else ""),
-        *([Text(number(live.ks_critical) if live else "", style="dim")] if wide else []),
-        Text(ratio(live.missing_ratio) if live else ""),
     ]
+    if wide:
+        numbers += [
+            Text(number(live.ks) if live else ""),
+            Text(number(live.ks_critical) if live else "", style="dim"),
+        ]
     since = Text(track.noticed or "", style="red" if track.drifts else "yellow")
     return [Text(track.name, style=colour), *numbers, Text(course, style=colour), since]
 
@@ -93,55 +112,50 @@ def _progress(story: Story, day: Day | None) -> Table:
 
 def month_line(day: Day, story: Story, tracks: Tracks) -> str:
     """One line of plain progress."""
-    window = day.snapshot.windows[0]
     head = f"{day.date}  {day.rows:>6,} of {story.rows:,} hours  "
-    if not window.features:
-        return head + "window not full yet"
-    drifting = [
-        track for track in tracks.features if track.drifts and track.latest and track.latest.statistics
-    ]
-    listed = ", ".join(
-        f"{track.name} {track.latest.statistics.psi:.2f}"
-        for track in drifting
-        if track.latest and track.latest.statistics
-    )
-    return head + (f"PSI of what drifts: {listed}" if listed else "no drift")
+    listed = ", ".join(f"{track.name} {track.score[-1]:.1f}" for track in tracks.features if track.drifts)
+    return head + f"drift score {tracks.model.score[-1]:.1f}: {listed or 'no feature by itself'}"
 
 
 def print_summary(screen: Console, story: Story, tracks: Tracks, day: Day | None) -> None:
     """Which features drifted, when, by how much; what did not; and what to think of it."""
-    if day is None or not tracks.days_judged:
-        screen.print("Stopped before the window was full: nothing to say yet.")
+    if day is None or not tracks.days:
+        screen.print("Stopped before the first day was over: nothing to say yet.")
         return
     screen.print()
-    names = ("drifted", "noticed on", "days in drift", "largest PSI", "on", "shift then", "now")
-    table = plain_table(*names, right=("days in drift", "largest PSI", "shift then"))
+    names = ("drifted", "score over 1", "began about", "largest change", "largest PSI", "on", "now")
+    table = plain_table(*names, right=("largest PSI",))
     for track in tracks.drifted:
         peak = track.peak
         table.add_row(
             Text(track.name, style="bold"),
             track.noticed or "",
-            f"{track.days_in_drift} of {tracks.days_judged}",
+            track.began or "",
+            track.peak_evidence.words if track.peak_evidence else "",
             number(peak.psi if peak else None, 2),
             track.peak_day,
-            f"{peak.shift:+.1f} sd" if peak and peak.shift is not None else "",
             Text("drift", style="red") if track.drifts else Text("quiet", style="green"),
         )
     if tracks.drifted:
         print_table(screen, table)
-    quiet = ", ".join(track.name for track in tracks.quiet)
-    if quiet:
         screen.print()
-        screen.print(Text.assemble(("Never drifted: ", "bold"), quiet))
+    for title, quiet in (("Only PSI over 0.2: ", tracks.only_psi), ("Never drifted: ", tracks.quiet)):
+        if quiet:
+            listed = ", ".join(track.name for track in quiet)
+            screen.print(Text.assemble((title, "bold"), listed), soft_wrap=True)
     screen.print()
     first, last = story.reference_days
+    noticed = (
+        f"The model's drift score passed 1 on {_day(tracks.model.noticed)}. " if tracks.model.noticed else ""
+    )
     screen.print(
-        f"The model paid for it: wrong by {story.reference_error:.0f} rides an hour in the reference's "
-        f"months, by {story.live_error:.0f} since. The reference is a winter, {_day(first)} to {_day(last)}: "
-        "summer is a real difference from it and no false alarm, and the numbers fall as each winter "
-        "returns. The calendar stays quiet, as it must. A reference of a whole year, or one for each season, "
-        "would be the cure. Drift is judged as `driftgauge check` does by default: PSI over 0.2 and over its "
-        "noise, or 5 % of rows more missing, unseen or out of range."
+        f"{noticed}The model paid for it: wrong by {story.reference_error:.0f} rides an hour in the "
+        f"reference's months, by {story.live_error:.0f} since. The reference is a winter, {_day(first)} to "
+        f"{_day(last)}: summer is a real difference from it and no false alarm, and the score falls as each "
+        "winter returns. The calendar stays quiet, as it must. A reference of a whole year, or one for each "
+        "season, would be the cure. The budget is one false alert a year, evidence is weighed once a day. "
+        "PSI over 0.2 takes each hour as news and calls a rainy month drift. The score does not: the "
+        "reference has told it how much one hour's weather is like the next one's."
     )
 
 

@@ -23,8 +23,10 @@ __all__ = ["Recursion"]
 _OVER_BUDGET: Final = math.exp(3.0)
 
 # Rows of the last blocks are kept with weights that fade over so many of them, for telling people what has
-# changed and by how much. Of these the longest is read that does not reach back before the change.
-FADING_BLOCKS: Final = (3, 24, 192, 1_536)
+# changed and by how much. The longest is read whose mean age is at most a third of the time since the change
+# began, so that 5 % of its weight is from before.
+FADING_BLOCKS: Final = (1, 4, 16, 64, 256, 1_024)
+_AGE: Final = 1 / 3
 
 _AVERAGED: Final = ("evidence", "moments", "totals", "total_moments")
 _ADDED: Final = ("recent", "recent_rows", "recent_seconds")
@@ -183,10 +185,9 @@ class Recursion:
 
     def recent_shares(self, stream: int, onset_seconds: float) -> Floats:
         """Share of each e-cell of a stream in the rows since *onset_seconds*, float64[K], as far as known."""
-        level = 0
-        for place in range(1, len(FADING_BLOCKS)):
-            if self.recent_seconds[place] >= onset_seconds * self.recent_rows[place]:
-                level = place
+        began = self.recent_seconds / np.maximum(self.recent_rows, 1e-30)
+        ages = began[0] - began  # the first is the last block itself
+        level = int(np.flatnonzero(ages <= _AGE * max(began[0] - onset_seconds, 0.0))[-1])
         first, last = self.tables.ecell_offsets[stream : stream + 2]
         held = self.recent[level, first:last].astype(np.float64)
         shares: Floats = held / max(held.sum(), 1e-30)

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from driftgauge.cells import Floats
-from driftgauge.detectors._bank import DROP, SPIKE, Bank
+from driftgauge.detectors._bank import SPIKE, Bank
 from driftgauge.detectors._scores import reference_shares
 from driftgauge.detectors._streams import Stream
 
@@ -61,6 +60,9 @@ class Explanation:
     words: str
 
 
+# A component with this part of the most evidence, or more, may be the one that is named.
+_NEAR: Final = 0.01
+
 NOTHING: Final = Explanation("none", "", "")
 
 
@@ -77,31 +79,25 @@ def explain(stream: Stream, bank: Bank, evidence: Floats, live: Floats) -> Expla
     live : float64[K]
         Share of each e-cell in the rows since the change began.
     """
-    groups = _groups(bank)
-    held = np.bincount(groups, weights=evidence)
-    strongest = groups == int(np.argmax(held))
-    component = int(np.argmax(np.where(strongest, evidence, -1.0)))
-    family, up = int(bank.families[component]), bool(bank.sizes[component] > 0)
-    size = float(evidence[strongest] @ bank.sizes[strongest] / max(held.max(), 1e-300))
+    # All that drift has brought to the cap has the same evidence; of these, what the rows speak for most.
+    growth = bank.log_ratios() @ live - bank.log_bounds.mean(axis=0)
+    strongest = int(np.argmax(np.where(evidence >= _NEAR * evidence.max(), growth, -np.inf)))
+    family, size, place = (
+        int(bank.families[strongest]),
+        float(bank.sizes[strongest]),
+        int(bank.cells[strongest]),
+    )
+    if family == 0 and stream.ordered == 2:  # of two values, one became more frequent
+        family, place = SPIKE, int(size > 0)
     if family < SPIKE:
-        cause, cell, words = _TILTS[family][up], "", _tilt(bank, family, size, live)
+        cause, cell, words = _TILTS[family][size > 0], "", _tilt(bank, family, size, live)
     else:
-        place = int(bank.cells[component])
         cell, role = stream.labels[place], stream.roles[place]
         share = float(reference_shares(stream.counts)[place])
+        expected = abs(size) * (1 - share) if family == SPIKE else -size * share
         cause = _MORE[role] if family == SPIKE else _FEWER.get(role, "fewer_in_cell")
-        expected = size * (1 - share) if family == SPIKE else -size * share
         words = f"{cell} {_signed(100 * _agreeing(float(live[place]) - share, expected))} %"
     return Explanation("joint" if stream.kind == "virtual" else cause, cell, words)
-
-
-def _groups(bank: Bank) -> NDArray[np.int64]:
-    """Number of what each component is about: a direction of a tilt, or more or less in an e-cell."""
-    families = bank.families.astype(np.int64)
-    about: NDArray[np.int64] = np.where(
-        families < SPIKE, 2 * families + (bank.sizes > 0), 2 * SPIKE + 2 * bank.cells + (families == DROP)
-    )
-    return about
 
 
 def _tilt(bank: Bank, family: int, size: float, live: Floats) -> str:

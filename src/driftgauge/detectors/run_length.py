@@ -11,7 +11,10 @@ windows of ``W`` rows against a reference of ``n``, whose error is in every wind
 
 * PSI and other statistics of chi-square type, ``b`` the root of the statistic: ``I`` is the integral of
   ``F / f`` up to ``b``, with ``F`` and ``f`` the law of chi with ``bins - 1`` degrees of freedom;
-* KS, ``b = KS / sqrt(1 / W + 1 / n)``: four times the integral of ``K / k``, with Kolmogorov's law.
+* KS, ``b = KS / sqrt(1 / W + 1 / n)``: four times the integral of ``K / k``, with Kolmogorov's law;
+* sums of squares or of distances in which one normal mode leads, such as Anderson and Darling's: ``b`` in
+  standard deviations of that mode, ``I`` that of chi with one degree of freedom, and the modes that follow
+  make alarms more frequent by a constant factor.
 
 Evaluating only every ``D`` rows lengthens it by ``1 / nu(slope(ln I) * sd)``, where sd is what the statistic
 moves by from look to look and ``nu`` is Siegmund's function for the overshoot of a random walk. It goes over
@@ -30,7 +33,7 @@ from numpy.typing import ArrayLike, NDArray
 from driftgauge.cells import Floats
 from driftgauge.errors import ConfigError
 
-__all__ = ["ks_critical_run_length", "psi_critical_run_length"]
+__all__ = ["ks_critical_run_length", "mode_critical_run_length", "psi_critical_run_length"]
 
 # Of the tables over b: at 400 points straight lines between them are within 0.001 of b.
 _POINTS: Final = 400
@@ -152,6 +155,49 @@ def ks_critical_run_length(
     first = np.zeros(live.shape, np.int64)
     scaled = _solved(_kolmogorov_table(), first, np.log(asked * step), np.sqrt(step / 2))
     return np.asarray(np.minimum(scaled * np.sqrt(noise), 1.0), np.float64)
+
+
+def mode_critical_run_length(
+    factor: ArrayLike,
+    reference_rows: ArrayLike,
+    live_rows: ArrayLike,
+    rows_per_evaluation: ArrayLike,
+    evaluations: ArrayLike,
+) -> NDArray[np.float64]:
+    """Standard deviations that the leading mode of an undrifted statistic passes once in *evaluations*.
+
+    Parameters
+    ----------
+    factor : float or float[...]
+        How much more often the statistic is large at one look than its leading mode alone. Above 0.
+    reference_rows, live_rows, rows_per_evaluation, evaluations
+        As for `psi_critical_run_length`.
+
+    Returns
+    -------
+    float64[...]
+        Broadcast over the arguments, at least 0.
+
+    Examples
+    --------
+    Anderson and Darling's statistic has the modes ``chi-square / (j (j + 1))``; the factor is the root of 3:
+
+    >>> root = mode_critical_run_length(3**0.5, 10_000, 1_000, 600, 129_600)
+    >>> float((root**2 / 2).round(2))
+    10.6
+
+    Notes
+    -----
+    Zolotarev, *Concerning a certain probability problem*, Theory Probab. Appl. 6 (1961): the tail of
+    ``sum(weights * normal**2)`` is that of its largest term times the product of
+    ``(1 - weight / largest)**-0.5`` over the others.
+    """
+    arrays = _checked(reference_rows, live_rows, rows_per_evaluation, evaluations)
+    more, reference, live, block, asked = np.broadcast_arrays(np.asarray(factor, np.float64), *arrays)
+    _, rate = _noise_and_rate(reference, live)
+    step = np.minimum(block, live) * rate
+    first = np.zeros(live.shape, np.int64)
+    return _solved(_chi_tables((2,)), first, np.log(asked * step * more), np.sqrt(2 * step))
 
 
 def _checked(*arguments: ArrayLike) -> list[Floats]:

@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import promql_parser
+import pytest
+
+from driftgauge.catalogue import CATALOGUE
+from driftgauge.render import RenderSettings
+from driftgauge.render.recording import recording_groups
+
+FAMILIES = {family.prometheus_name for family in CATALOGUE}
+RECORDED = {rule["record"] for group in recording_groups(RenderSettings()) for rule in group["rules"]}
+# What Prometheus itself keeps: alerts, and two numbers of each scrape.
+OF_PROMETHEUS = {"ALERTS", "scrape_samples_scraped", "scrape_duration_seconds"}
+FEATURES = ("age", "plan")  # one numeric, one categorical
+
+
+def names_in(expression: str) -> set[str]:
+    """Metrics that a query selects, as the parser understands it."""
+    found = set()
+
+    def walk(node: Any) -> None:
+        selector = getattr(node, "vector_selector", node)
+        if name := getattr(selector, "name", None):
+            found.add(name)
+        for part in ("expr", "lhs", "rhs", "param"):
+            if (below := getattr(node, part, None)) is not None and not isinstance(below, str):
+                walk(below)
+        for each in getattr(node, "args", None) or ():
+            walk(each)
+
+    walk(promql_parser.parse(expression))
+    return found
+
+
+def test_every_query_is_promql_of_metrics_that_exist(queries: Sequence[Any]) -> None:
+    for query in queries:
+        for span in ("1h", "6h"):
+            names = names_in(query.text(range=span))
+            assert names, query.place
+            assert names <= FAMILIES | RECORDED | OF_PROMETHEUS, query.place
+
+
+def test_every_family_of_the_catalogue_is_on_some_panel(queries: Sequence[Any]) -> None:
+    shown = set().union(*(names_in(query.text()) for query in queries))
+    assert sorted(FAMILIES - shown) == []
+
+
+@pytest.mark.prometheus
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", ["quiet_at", "drifted_at"])
+def test_every_query_of_every_panel_has_data_on_a_real_prometheus(
+    queries: Sequence[Any], two_replicas: Any, moment: str
+) -> None:
+    empty, partly = [], []
+    for query in queries:
+        found = [ask(two_replicas, query, moment, feature) for feature in FEATURES]
+        if not any(found):
+            empty.append(query.place)
+        elif not all(found):
+            partly.append(query)
+    assert empty == []
+    for query in partly:
+        others = [other for other in queries if other.panel is query.panel]
+        shows_something = all(
+            any(ask(two_replicas, other, moment, feature) for other in others) for feature in FEATURES
+        )
+        says_why = "categorical" in query.panel["fieldConfig"]["defaults"].get("noValue", "")
+        assert shows_something or says_why, query.place
+
+
+@pytest.mark.prometheus
+@pytest.mark.slow
+def test_variables_and_marks_have_values_on_a_real_prometheus(
+    boards: dict[str, Any], two_replicas: Any, fill: Any
+) -> None:
+    prometheus = two_replicas.prometheus
+    for name, board in boards.items():
+        for variable in board["templating"]["list"]:
+            if variable["type"] == "query":
+                found = re.fullmatch(r"label_values\((.*), (\w+)\)", variable["query"]["query"])
+                assert found, variable["name"]
+                series, label = found.groups()
+                found_values = prometheus.get("query", query=f"count by ({label}) ({fill(series)})")["result"]
+                assert all(label in each["metric"] for each in found_values), variable["name"]
+                assert found_values, f"{name}: {variable['name']}"
+        for mark in board["annotations"]["list"]:
+            if mark["name"] in ("Deploys", "References"):
+                assert prometheus.query(fill(mark["expr"])), f"{name}: {mark['name']}"
+
+
+@pytest.mark.prometheus
+@pytest.mark.slow
+def test_the_boards_tell_the_story_of_the_drift(queries: Sequence[Any], two_replicas: Any) -> None:
+    def shown(board: str, title: str, column: str, moment: str) -> dict[str, float]:
+        """Values of a column of a table, or of a stat, by feature where there is one."""
+        (query,) = (
+            query
+            for query in queries
+            if (query.board, query.panel["title"]) == (f"driftgauge-{board}", title)
+            and query.target["legendFormat"] == column
+        )
+        found = ask(two_replicas, query, moment, "age")
+        return {each["metric"].get("feature", ""): float(last(each)) for each in found}
+
+    for moment, drifted in (("quiet_at", False), ("drifted_at", True)):
+        assert (shown("models", "Models drifting", "models", moment)[""] == 1) == drifted
+        assert (shown("model", "Drifting for", "time", moment)[""] > 0) == drifted
+        scores = shown("model", "What moved", "Score", moment)
+        assert set(scores) == {"age", "income", "plan", "score"}
+        assert (scores["age"] > 1, scores["score"] > 1) == (drifted, drifted)
+        assert scores["income"] < 1, "it never drifts"
+    moved = shown("feature", "All statistics, by window", "Shift", "drifted_at")
+    assert max(moved.values()) > 0.3
+
+
+def last(series: dict[str, Any]) -> str:
+    return str(series["value"][1] if "value" in series else series["values"][-1][1])
+
+
+def ask(replicas: Any, query: Any, moment: str, feature: str) -> list[Any]:
+    """Series with a number, at that moment or up to it, as the panel asks."""
+    text, then = query.text(feature=feature), getattr(replicas, moment)
+    if query.target["instant"]:
+        found = replicas.prometheus.get("query", query=text, time=str(then))["result"]
+        return [series for series in found if series["value"][1] != "NaN"]
+    span = {"start": str(then - 30), "end": str(then), "step": "2"}
+    found = replicas.prometheus.get("query_range", query=text, **span)["result"]
+    return [series for series in found if any(value != "NaN" for _, value in series["values"])]

@@ -93,7 +93,8 @@ def _numbers(settings: RenderSettings) -> list[tuple[int, int, Json]]:
         ),
         stat(
             "Replicas reporting",
-            "Replicas that answer scrapes. Fewer than are deployed: see the targets page of Prometheus.",
+            "Replicas that answer scrapes. Fewer than are deployed: see the targets page of Prometheus for "
+            "the error of the missing ones.",
             Query(replicas(settings, model), "replicas"),
             unit="short",
             decimals=0,

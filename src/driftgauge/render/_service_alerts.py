@@ -117,12 +117,12 @@ def monitor_absent(settings: RenderSettings) -> Alert:
     return Alert(
         settings.labels.one_model,
         f"(\n"
-        f"  count by {one_model} (last_over_time({info}[{seen}])) > 0\n"
+        f"  count by {one_model} (last_over_time({info}[{seen}]))\n"
         f"  unless on {one_model}\n"
         f"  {info}\n"
-        f")\n"
+        f") > 0\n"
         f"or\n"
-        f"absent_over_time({info}[{seen}])",
+        f"absent_over_time({info}[{seen}]) > 0",
         "Nothing reports on a model any more.",
         f"{{{{ with $labels.{labels.model} }}}}No replica of {{{{ . }}}} exports driftgauge metrics, "
         f"but one did within {seen}.{{{{ else }}}}No driftgauge metrics of any model were scraped "

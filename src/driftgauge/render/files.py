@@ -38,6 +38,8 @@ def rendered(what: What, settings: RenderSettings) -> dict[str, str]:
     groups = [*recording_groups(settings), *alert_groups(settings)]
     return {
         "driftgauge.rules.yaml": _yaml({"groups": groups}),
+        # For mixin.libsonnet: jsonnet 0.18 ends with an abort on YAML's texts of several lines.
+        "driftgauge.rules.json": _json({"groups": groups}),
         "prometheusrule.yaml": _yaml(prometheus_rule(settings, groups)),
         "podmonitor.yaml": _yaml(pod_monitor(settings)),
     }

@@ -26,6 +26,7 @@ __all__ = [
     "errors_lately",
     "evaluation_age",
     "farthest_replica",
+    "feature_series",
     "fewest",
     "firing",
     "fleet_by_reference",
@@ -77,6 +78,12 @@ def known(settings: RenderSettings, *, feature: bool = False, window: bool = Fal
         *([f'{labels.feature}=~"$feature"'] if feature else []),
         *([f'{labels.window}=~"$window"'] if window else []),
     )
+
+
+def feature_series(settings: RenderSettings, name: str) -> str:
+    """Series of the feature that is chosen, in the windows that are, where the family has windows."""
+    without = ("feature_reference_", "feature_drift_", "feature_ks_error", "feature_bin_")
+    return board_series(settings, name, *known(settings, feature=True, window=not name.startswith(without)))
 
 
 def worst(expression: str, *labels: str) -> str:

@@ -11,16 +11,19 @@ from driftgauge.render.queries_boards import board_series, firing, new_series
 from driftgauge.render.settings import BOARD_UIDS, RenderSettings
 
 __all__ = [
+    "CATEGORICAL",
     "COUNT",
     "NO_DRIFT",
     "Row",
     "board",
+    "braces",
     "cell",
     "choice",
     "dashed",
     "limits",
     "link",
     "model_variables",
+    "painted",
     "score",
     "variable",
 ]
@@ -39,6 +42,8 @@ _TITLES: Final = {
 
 COUNT: Final[Json] = {"unit": "short", "decimals": 0, "thresholds": steps((None, QUIET), (1, DRIFT))}
 """Field of a number that is bad from 1 on."""
+CATEGORICAL: Final = "A categorical feature has none"
+"""What a panel of a number that only numeric features have says of the others."""
 NO_DRIFT: Final = [{"type": "value", "options": {"0": {"text": "no drift", "index": 0}}}]
 """Mapping of a duration that is 0 while nothing drifts."""
 
@@ -156,6 +161,16 @@ def cell(name: str, *, paint: bool = False, **properties: Any) -> Json:
     return named(name, **style, **properties)
 
 
+def painted(name: str, color: str) -> Json:
+    """Override of a line with a colour of its own."""
+    return named(name, color={"mode": "fixed", "fixedColor": color})
+
+
+def braces(*labels: str) -> str:
+    """Legend made of labels: ``'{{model}} {{window}}'``."""
+    return " ".join(f"{{{{{label}}}}}" for label in labels)
+
+
 def dashed(name: str, color: str = GREY, **properties: Any) -> Json:
     """Override of a line that is not live: what noise explains, or the reference."""
     style: Json = {"custom__lineStyle": {"fill": "dash", "dash": [8, 6]}, "custom__lineWidth": 1}
@@ -216,7 +231,7 @@ def _board_link(short: str) -> Json:
 
 def _annotations(settings: RenderSettings) -> list[Json]:
     labels = settings.labels
-    model = f"{{{{{labels.model}}}}}"
+    model = braces(labels.model)
     prometheus = {"type": "prometheus", "uid": "${datasource}"}
     common = {"datasource": prometheus, "hide": False, "step": "60s", "useValueForTime": False}
     return [
@@ -235,7 +250,7 @@ def _annotations(settings: RenderSettings) -> list[Json]:
             "enable": True,
             "iconColor": SECOND,
             "expr": new_series(settings, "rows_total", labels.model_version),
-            "titleFormat": f"{model} version {{{{{labels.model_version}}}}}",
+            "titleFormat": f"{model} version {braces(labels.model_version)}",
             "textFormat": "a version of the model began to serve",
             "tagKeys": f"{labels.model},{labels.model_version}",
         },
@@ -256,7 +271,7 @@ def _annotations(settings: RenderSettings) -> list[Json]:
             "iconColor": DRIFT,
             "expr": firing(f'{labels.model}=~"$model"'),
             "titleFormat": "{{alertname}}",
-            "textFormat": f"{model} {{{{{labels.feature}}}}}",
+            "textFormat": braces(labels.model, labels.feature),
             "tagKeys": "alertname",
         },
     ]

@@ -24,10 +24,8 @@ def values(settings: RenderSettings) -> list[tuple[int, int, Json]]:
         "moves as a whole is a shift; one that widens, a mixture; a tail alone, outliers. Mean of the "
         "replicas.",
         [
-            Query(mean_of(feature_series(settings, "feature_quantile"), level), "live {{level}}"),
-            Query(
-                mean_of(feature_series(settings, "feature_reference_quantile"), level), "reference {{level}}"
-            ),
+            Query(mean_of(live, "level"), "live {{level}}"),
+            Query(mean_of(normal, "level"), "reference {{level}}"),
         ],
         axis="value of the feature",
         lowest=None,

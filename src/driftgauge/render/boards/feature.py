@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from driftgauge.render.boards._frame import (
+    CATEGORICAL,
     NO_DRIFT,
     board,
+    braces,
     cell,
     choice,
     dashed,
     limits,
     model_variables,
+    painted,
     score,
     variable,
 )
+from driftgauge.render.boards._values import quality, values
 from driftgauge.render.palette import (
     DRIFT,
     FEWER,
@@ -32,6 +36,7 @@ from driftgauge.render.queries_boards import (
     board_series,
     cause,
     drifting_seconds,
+    feature_series,
     known,
     mean_of,
     over_noise,
@@ -42,7 +47,6 @@ from driftgauge.render.settings import RenderSettings
 
 __all__ = ["feature_board"]
 
-_CATEGORICAL = "A categorical feature has none"
 _SPAN = "$span"
 
 
@@ -75,18 +79,10 @@ def feature_board(settings: RenderSettings) -> Json:
             ("", _numbers(settings)),
             ("Reference against live, by bin", _bins(settings)),
             ("How sure, and how far", _effects(settings)),
-            ("Values", _values(settings)),
-            ("Data quality", _quality(settings)),
+            ("Values", values(settings)),
+            ("Data quality", quality(settings)),
         ],
     )
-
-
-def _here(settings: RenderSettings, name: str, *matchers: str) -> str:
-    """Series of the chosen feature, in the chosen windows where the family has them."""
-    windowed = not name.startswith(
-        ("feature_reference_", "feature_drift_", "feature_ks_error", "feature_bin_")
-    )
-    return board_series(settings, name, *known(settings, feature=True, window=windowed), *matchers)
 
 
 def _numbers(settings: RenderSettings) -> list[tuple[int, int, Json]]:
@@ -97,7 +93,7 @@ def _numbers(settings: RenderSettings) -> list[tuple[int, int, Json]]:
             "Feature drift score",
             "Evidence of drift in this feature on its worst replica. Above 1 its share of the false-alarm "
             "budget is exceeded. Below 0.5 do nothing, however the bars look.",
-            Query(worst(_here(settings, "feature_drift_score")), "score"),
+            Query(worst(feature_series(settings, "feature_drift_score")), "score"),
             graph=True,
             **score(settings),
         ),
@@ -115,7 +111,7 @@ def _numbers(settings: RenderSettings) -> list[tuple[int, int, Json]]:
             "PSI",
             "How large the change is, on the worst replica and window. From the line of the alerts on it is "
             "large whatever the evidence says; below half of it, it seldom changes what a model says.",
-            Query(worst(_here(settings, "feature_psi")), "PSI"),
+            Query(worst(feature_series(settings, "feature_psi")), "PSI"),
             graph=True,
             unit="short",
             decimals=3,
@@ -175,12 +171,12 @@ def _bins(settings: RenderSettings) -> list[tuple[int, int, Json]]:
 
 def _effects(settings: RenderSettings) -> list[tuple[int, int, Json]]:
     def of(name: str, legend: str) -> Query:
-        return Query(worst(_here(settings, f"feature_{name}")), legend)
+        return Query(worst(feature_series(settings, f"feature_{name}")), legend)
 
     def signed(name: str, legend: str) -> Query:
         return Query(
-            mean_of(_here(settings, f"feature_{name}"), settings.labels.window),
-            f"{legend} {_name(settings.labels.window)}",
+            mean_of(feature_series(settings, f"feature_{name}"), settings.labels.window),
+            f"{legend} {braces(settings.labels.window)}",
         )
 
     evidence = lines(
@@ -189,8 +185,8 @@ def _effects(settings: RenderSettings) -> list[tuple[int, int, Json]]:
         "it crosses the line the budget is used up. A slow rise is a small drift, and real all the same.",
         [
             Query(
-                worst(_here(settings, "feature_drift_score"), settings.labels.instance),
-                _name(settings.labels.instance),
+                worst(feature_series(settings, "feature_drift_score"), settings.labels.instance),
+                braces(settings.labels.instance),
             )
         ],
         axis="drift score",
@@ -208,7 +204,7 @@ def _effects(settings: RenderSettings) -> list[tuple[int, int, Json]]:
         unit="short",
         decimals=3,
         thresholds=steps((None, "transparent"), (settings.thresholds.psi, DRIFT)),
-        overrides=[_painted("PSI", LIVE), _painted("debiased", SECOND), dashed("noise")],
+        overrides=[painted("PSI", LIVE), painted("debiased", SECOND), dashed("noise")],
     )
     ks = lines(
         "KS and noise",
@@ -218,8 +214,8 @@ def _effects(settings: RenderSettings) -> list[tuple[int, int, Json]]:
         axis="KS",
         unit="short",
         decimals=3,
-        noValue=_CATEGORICAL,
-        overrides=[_painted("KS", LIVE), dashed("noise"), dashed("error bound", THIRD)],
+        noValue=CATEGORICAL,
+        overrides=[painted("KS", LIVE), dashed("noise"), dashed("error bound", THIRD)],
     )
     distances = lines(
         "JS and Hellinger",
@@ -229,7 +225,7 @@ def _effects(settings: RenderSettings) -> list[tuple[int, int, Json]]:
         axis="distance",
         unit="short",
         decimals=3,
-        overrides=[_painted("Jensen-Shannon", LIVE), _painted("Hellinger", SECOND)],
+        overrides=[painted("Jensen-Shannon", LIVE), painted("Hellinger", SECOND)],
     )
     moved = lines(
         "Shift, spread and Wasserstein",
@@ -241,7 +237,7 @@ def _effects(settings: RenderSettings) -> list[tuple[int, int, Json]]:
         lowest=None,
         unit="short",
         decimals=2,
-        noValue=_CATEGORICAL,
+        noValue=CATEGORICAL,
         custom={"axisCenteredZero": True},
     )
     everything = table(
@@ -249,7 +245,7 @@ def _effects(settings: RenderSettings) -> list[tuple[int, int, Json]]:
         "Every statistic of this feature now, a row a window, on the worst replica. Windows that disagree "
         "date the change: only the short one high means that it is recent.",
         [
-            Query(worst(_here(settings, f"feature_{name}"), settings.labels.window), title)
+            Query(worst(feature_series(settings, f"feature_{name}"), settings.labels.window), title)
             for name, title in (
                 ("psi", "PSI"),
                 ("psi_critical", "PSI noise"),
@@ -270,98 +266,3 @@ def _effects(settings: RenderSettings) -> list[tuple[int, int, Json]]:
         ],
     )
     return [(8, 8, evidence), (8, 8, psi), (8, 8, ks), (8, 8, distances), (8, 8, moved), (8, 8, everything)]
-
-
-def _values(settings: RenderSettings) -> list[tuple[int, int, Json]]:
-    level = "level"
-    edge: Json = {"custom__lineWidth": 1, "color": {"mode": "fixed", "fixedColor": LIVE}}
-    filled: Json = {"custom__fillBelowTo": "live 0.05", "custom__fillOpacity": 15}
-    quantiles = lines(
-        "Quantiles",
-        "Live quantiles (orange: median, halves and tails) against the reference's (dashed). A band that "
-        "moves as a whole is a shift; one that widens, a mixture; a tail alone, outliers. Mean of the "
-        "replicas.",
-        [
-            Query(mean_of(_here(settings, "feature_quantile"), level), "live {{level}}"),
-            Query(mean_of(_here(settings, "feature_reference_quantile"), level), "reference {{level}}"),
-        ],
-        axis="value of the feature",
-        lowest=None,
-        unit="short",
-        noValue=_CATEGORICAL,
-        overrides=[
-            named("live 0.95", **edge, **filled),
-            *(named(f"live {each}", **edge) for each in ("0.05", "0.25", "0.75")),
-            _painted("live 0.5", MORE),
-            *(dashed(f"reference {each}") for each in ("0.05", "0.25", "0.5", "0.75", "0.95")),
-        ],
-    )
-    moments = lines(
-        "Mean and standard deviation",
-        "Live mean and standard deviation with the reference's (dashed); values out of range count as the "
-        "nearest in range. A mean that leaves while the median stays means outliers: see out of range. Mean "
-        "of replicas.",
-        [
-            Query(mean_of(_here(settings, "feature_mean")), "mean"),
-            Query(mean_of(_here(settings, "feature_reference_mean")), "reference mean"),
-            Query(mean_of(_here(settings, "feature_standard_deviation")), "sd"),
-            Query(mean_of(_here(settings, "feature_reference_standard_deviation")), "reference sd"),
-        ],
-        axis="value of the feature",
-        lowest=None,
-        unit="short",
-        noValue=_CATEGORICAL,
-        overrides=[
-            _painted("mean", LIVE),
-            _painted("sd", SECOND),
-            dashed("reference mean", LIVE),
-            dashed("reference sd", SECOND),
-        ],
-    )
-    return [(12, 9, quantiles), (12, 9, moments)]
-
-
-def _quality(settings: RenderSettings) -> list[tuple[int, int, Json]]:
-    def of(ratio: str, live: str) -> list[Query]:
-        normal = worst(_here(settings, f"feature_reference_{ratio}_ratio"))
-        return [
-            Query(worst(_here(settings, f"feature_{ratio}_ratio")), live),
-            Query(normal, f"reference {live}"),
-        ]
-
-    soft = {"axisSoftMax": settings.thresholds.ratio_rise}
-    missing = lines(
-        "Missing",
-        "Share of rows without a value, and the reference's (dashed). Above it: ask the source, and fix the "
-        "data before anything else.",
-        of("missing", "missing"),
-        axis="share of rows",
-        unit="percentunit",
-        custom=soft,
-        overrides=[_painted("missing", LIVE), dashed("reference missing")],
-    )
-    strange = lines(
-        "Not in the reference",
-        "Share of rows with a category that the reference does not name, or with a value beyond its finite "
-        "ones, and the reference's share of rare categories or infinities (dashed). Above: a new category, "
-        "a unit, a sensor.",
-        [*of("unseen", "unseen"), *of("out_of_range", "out of range")],
-        axis="share of rows",
-        unit="percentunit",
-        custom=soft,
-        overrides=[
-            _painted("unseen", LIVE),
-            _painted("out of range", SECOND),
-            dashed("reference unseen", LIVE),
-            dashed("reference out of range", SECOND),
-        ],
-    )
-    return [(12, 7, missing), (12, 7, strange)]
-
-
-def _painted(name: str, color: str) -> Json:
-    return named(name, color={"mode": "fixed", "fixedColor": color})
-
-
-def _name(label: str) -> str:
-    return f"{{{{{label}}}}}"

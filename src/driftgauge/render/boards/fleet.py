@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from driftgauge.render.boards._frame import (
     board,
+    braces,
     cell,
     choice,
     dashed,
@@ -117,7 +118,7 @@ def _numbers(settings: RenderSettings) -> list[tuple[int, int, Json]]:
             "Farthest replica",
             "The replica whose PSI is farthest from the median of all, with the number's colour saying how "
             "far. If one stands out: its route, its version or its feature cache differ. Compare it below.",
-            Query(farthest_replica(settings, "psi"), f"{{{{{settings.labels.instance}}}}}", now=True),
+            Query(farthest_replica(settings, "psi"), braces(settings.labels.instance), now=True),
             name=True,
             unit="short",
             decimals=2,
@@ -135,7 +136,7 @@ def _whole(settings: RenderSettings) -> list[tuple[int, int, Json]]:
             fleet_statistic(settings, name, _RANGE, *here) for name in (statistic, f"{statistic}_critical")
         )
         shown = top(worst(value, label, REFERENCE), value, label)
-        return [Query(shown, f"{{{{{label}}}}} {{{{{REFERENCE}}}}}"), Query(worst(noise), "noise")]
+        return [Query(shown, braces(label, REFERENCE)), Query(worst(noise), "noise")]
 
     psi = lines(
         "Fleet PSI",
@@ -198,7 +199,7 @@ def _whole(settings: RenderSettings) -> list[tuple[int, int, Json]]:
 
 def _replicas(settings: RenderSettings) -> list[tuple[int, int, Json]]:
     instance, here = settings.labels.instance, known(settings, feature=True)
-    name = f"{{{{{instance}}}}}"
+    name = braces(instance)
     in_window = known(settings, feature=True, window=True)
     distances = cells(
         "Distance of each replica from the median",
@@ -254,7 +255,7 @@ def _references(settings: RenderSettings) -> list[tuple[int, int, Json]]:
         "Replicas by reference",
         "How many replicas use each reference. A roll-out crosses from one line to the other; lines that "
         "stay side by side are a roll-out that stopped half way.",
-        [Query(references_in_force(settings, REFERENCE), f"{{{{{REFERENCE}}}}}")],
+        [Query(references_in_force(settings, REFERENCE), braces(REFERENCE))],
         axis="replicas",
         unit="short",
         decimals=0,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from driftgauge.render.boards._frame import COUNT, board, cell, limits, model_variables
+from driftgauge.render.boards._frame import COUNT, board, braces, cell, limits, model_variables
 from driftgauge.render.palette import EARLY, QUIET
 from driftgauge.render.panels import Json, Query, lines, stat, steps, table
 from driftgauge.render.queries_boards import (
@@ -104,7 +104,7 @@ def _numbers(settings: RenderSettings) -> list[tuple[int, int, Json]]:
 
 
 def _cost(settings: RenderSettings) -> list[tuple[int, int, Json]]:
-    model, instance = _model(settings), _name(settings.labels.instance)
+    model, instance = _model(settings), braces(settings.labels.instance)
     panels = [
         lines(
             "Evaluation time",
@@ -175,7 +175,7 @@ def _loss(settings: RenderSettings) -> list[tuple[int, int, Json]]:
 def _windows(settings: RenderSettings) -> list[tuple[int, int, Json]]:
     model, labels = _model(settings), settings.labels
     each = (labels.model, labels.window)
-    name = f"{_name(labels.model)} {_name(labels.window)}"
+    name = braces(labels.model, labels.window)
     panels = [
         lines(
             "Rows in the window",
@@ -197,7 +197,7 @@ def _windows(settings: RenderSettings) -> list[tuple[int, int, Json]]:
             "Buffer: rows that wait",
             "Rows taken that no evidence has been weighed for yet, by replica. A saw-tooth is healthy; one "
             "that only rises means that evaluations stopped, see the age above.",
-            [Query(per_replica(settings, "drift_pending_rows", model), _name(labels.instance))],
+            [Query(per_replica(settings, "drift_pending_rows", model), braces(labels.instance))],
             axis="rows",
             unit="short",
         ),
@@ -230,7 +230,3 @@ def _windows(settings: RenderSettings) -> list[tuple[int, int, Json]]:
         ],
     )
     return [*((8, 8, panel) for panel in panels), (24, 7, budget)]
-
-
-def _name(label: str) -> str:
-    return f"{{{{{label}}}}}"

@@ -6,6 +6,7 @@ from driftgauge.render.boards._frame import (
     COUNT,
     NO_DRIFT,
     board,
+    braces,
     cell,
     choice,
     dashed,
@@ -150,7 +151,7 @@ def _maps(settings: RenderSettings) -> list[tuple[int, int, Json]]:
         "Outputs by time",
         "Drift score of each output. Colour here means that what the model says is no longer what it said "
         "in training: it matters to whoever uses it, whatever the inputs below do.",
-        Query(scores("output"), f"{{{{{labels.feature}}}}}"),
+        Query(scores("output"), braces(labels.feature)),
         links=[to_feature],
         noValue="The reference names no outputs",
         **score(settings),
@@ -160,7 +161,7 @@ def _maps(settings: RenderSettings) -> list[tuple[int, int, Json]]:
         "Drift score of the inputs with most evidence, and of combinations of them (together). A column "
         "that turns at once in many rows is one cause upstream; a single row is one source. Click for the "
         "feature.",
-        Query(f"{scores('input')} or {together(settings, *here)}", f"{{{{{labels.feature}}}}}"),
+        Query(f"{scores('input')} or {together(settings, *here)}", braces(labels.feature)),
         links=[to_feature],
         **score(settings),
     )
@@ -203,7 +204,7 @@ def _effects(settings: RenderSettings) -> list[tuple[int, int, Json]]:
 
     def course(statistic: str) -> Query:
         series = board_series(settings, f"feature_{statistic}", *in_window)
-        return Query(top(worst(series, label), series, label), f"{{{{{label}}}}}")
+        return Query(top(worst(series, label), series, label), braces(label))
 
     def noise(statistic: str) -> Query:
         return Query(worst(board_series(settings, f"feature_{statistic}_critical", *in_window)), "noise")
@@ -282,7 +283,7 @@ def _traffic(settings: RenderSettings) -> list[tuple[int, int, Json]]:
         [
             Query(
                 rate(board_series(settings, "rows_total", *here), labels.model_version),
-                _named(labels.model_version),
+                braces(labels.model_version),
             )
         ],
         axis="rows per second",
@@ -293,12 +294,8 @@ def _traffic(settings: RenderSettings) -> list[tuple[int, int, Json]]:
         "Rows that the statistics rest on, on the replica that has fewest. At 0 nothing is compared; below "
         "the monitor's `min_rows` a window has no statistics, and noise explains more the fewer rows there "
         "are.",
-        [Query(fewest(board_series(settings, "window_rows", *here), labels.window), _named(labels.window))],
+        [Query(fewest(board_series(settings, "window_rows", *here), labels.window), braces(labels.window))],
         axis="rows",
         unit="short",
     )
     return [(12, 7, rows), (12, 7, filled)]
-
-
-def _named(label: str) -> str:
-    return f"{{{{{label}}}}}"

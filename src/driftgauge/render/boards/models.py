@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from driftgauge.render.boards._frame import COUNT, NO_DRIFT, board, cell, limits, link, model_variables, score
+from driftgauge.render.boards._frame import (
+    COUNT,
+    NO_DRIFT,
+    board,
+    braces,
+    cell,
+    limits,
+    link,
+    model_variables,
+    score,
+)
 from driftgauge.render.palette import DRIFT, EARLY, QUIET
 from driftgauge.render.panels import Json, Query, cells, lines, stat, steps, table
 from driftgauge.render.queries_boards import (
@@ -29,7 +39,7 @@ def models_board(settings: RenderSettings) -> Json:
     labels, thresholds = settings.labels, settings.thresholds
     version = labels.one_version
     model = f'{labels.model}=~"$model"'
-    name = f"{{{{{labels.model}}}}} {{{{{labels.model_version}}}}}"
+    name = braces(labels.model, labels.model_version)
 
     def of(family: str, *matchers: str) -> str:
         return board_series(settings, family, model, *matchers)

@@ -198,11 +198,11 @@ def colours_of(panel: dict[str, Any]) -> set[str]:
     return {text for text in strings(panel["fieldConfig"]) if re.fullmatch(r"#[0-9A-Fa-f]{6}", text)}
 
 
-def test_all_colours_are_from_the_palette_or_run_from_blue_to_red(boards: dict[str, Any]) -> None:
+def test_all_colours_are_from_the_palette_or_shades_of_one_of_its_colours(boards: dict[str, Any]) -> None:
     known = {getattr(palette, name) for name in palette.__all__}
     for panel in itertools.chain.from_iterable(map(shown, boards.values())):
         assert colours_of(panel) <= known
-        assert panel["fieldConfig"]["defaults"]["color"]["mode"] in ("thresholds", "continuous-BlYlRd")
+        assert panel["fieldConfig"]["defaults"]["color"]["mode"] in ("thresholds", "shades")
 
 
 @pytest.mark.parametrize("deficiency", DEFICIENCIES)

@@ -27,8 +27,8 @@ QUIET: Final = "#4477AA"
 EARLY: Final = "#F0C93B"
 DRIFT: Final = "#C4371C"
 # Of lines: live values, a second and a third beside them; what they are compared with is grey and dashed.
-LIVE: Final = "#E08214"
-SECOND: Final = "#4DA6D9"
+LIVE: Final = "#D27E00"
+SECOND: Final = "#6FC0EE"
 THIRD: Final = "#AA4499"
 GREY: Final = "#8E8E8E"
 # Of differences: far fewer rows, fewer, (grey), more, far more.

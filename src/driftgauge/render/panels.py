@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from driftgauge.render.palette import QUIET
+
 __all__ = [
     "Json",
     "Query",
@@ -58,7 +60,7 @@ def stat(
 ) -> Json:
     """One number, or with *name* the legend of its series, to read across a room."""
     options = {
-        "colorMode": "background" if "thresholds" in field else "value",
+        "colorMode": "background",
         "graphMode": "area" if graph else "none",
         "justifyMode": "auto",
         "orientation": "auto",
@@ -68,7 +70,9 @@ def stat(
         "textMode": "name" if name else "value",
         "wideLayout": True,
     }
-    return _panel("stat", title, description, [query], options, {}, field)
+    return _panel(
+        "stat", title, description, [query], options, {}, {"thresholds": steps((None, QUIET)), **field}
+    )
 
 
 def lines(
@@ -81,7 +85,7 @@ def lines(
     custom: Mapping[str, Any] = {},
     **field: Any,
 ) -> Json:
-    """Courses over time, each coloured by its last value, from blue through yellow to red."""
+    """Courses over time: coloured by the threshold that each reached last, or in shades of one colour."""
     options = {"legend": _LEGEND, "tooltip": {"mode": "multi", "sort": "desc"}}
     style = {
         "drawStyle": "line",
@@ -95,8 +99,9 @@ def lines(
         **({} if lowest is None else {"axisSoftMin": lowest}),
         **custom,
     }
-    color = {"color": {"mode": "continuous-BlYlRd", "seriesBy": "last"}}
-    return _panel("timeseries", title, description, queries, options, style, color | field)
+    shades: Json = {"mode": "shades", "fixedColor": QUIET}
+    color = {"mode": "thresholds", "seriesBy": "last"} if "thresholds" in field else shades
+    return _panel("timeseries", title, description, queries, options, style, {"color": color, **field})
 
 
 def cells(title: str, description: str, query: Query, *, merged: bool = False, **field: Any) -> Json:

@@ -44,6 +44,7 @@ __all__ = [
     "rise",
     "sampled_ratio",
     "together",
+    "told_apart",
     "top",
     "windows_ready",
     "worst",
@@ -312,9 +313,14 @@ def _with_range(settings: RenderSettings, expression: str) -> str:
 
 
 def together(settings: RenderSettings, *matchers: str) -> str:
-    """Drift score of combinations of features, under the label of a feature."""
-    series = worst(board_series(settings, "virtual_drift_score", *matchers), "virtual")
-    return f'label_replace({series}, "{settings.labels.feature}", "$1 (together)", "virtual", "(.+)")'
+    """Highest drift score of a combination of features, as if it were a feature."""
+    series = worst(board_series(settings, "virtual_drift_score", *matchers))
+    return f'label_replace({series}, "{settings.labels.feature}", "~ a combination of features", "", "")'
+
+
+def told_apart(expression: str) -> str:
+    """*expression* with the label `reference`: the first eight digits of the id, enough for a legend."""
+    return f'label_replace({expression}, "reference", "$1", "{REFERENCE}", "(.{{8}}).*")'
 
 
 def mean_of(expression: str, *labels: str) -> str:
@@ -334,4 +340,4 @@ def farthest_replica(settings: RenderSettings, statistic: str) -> str:
 
 def fleet_by_reference(settings: RenderSettings, statistic: str, *matchers: str) -> str:
     """PSI or KS of the fleet in the range ``$range``, one series for each reference in force."""
-    return worst(fleet_statistic(settings, statistic, "${range}", *matchers), REFERENCE)
+    return told_apart(worst(fleet_statistic(settings, statistic, "${range}", *matchers), REFERENCE))

@@ -161,9 +161,9 @@ def cell(name: str, *, paint: bool = False, **properties: Any) -> Json:
     return named(name, **style, **properties)
 
 
-def painted(name: str, color: str) -> Json:
-    """Override of a line with a colour of its own."""
-    return named(name, color={"mode": "fixed", "fixedColor": color})
+def painted(name: str, color: str, **properties: Any) -> Json:
+    """Override of a line, or of those that match a name in slashes, with a colour of their own."""
+    return named(name, pattern=name.startswith("/"), color=_fixed(color), **properties)
 
 
 def braces(*labels: str) -> str:
@@ -174,7 +174,11 @@ def braces(*labels: str) -> str:
 def dashed(name: str, color: str = GREY, **properties: Any) -> Json:
     """Override of a line that is not live: what noise explains, or the reference."""
     style: Json = {"custom__lineStyle": {"fill": "dash", "dash": [8, 6]}, "custom__lineWidth": 1}
-    return named(name, color={"mode": "fixed", "fixedColor": color}, **style, **properties)
+    return named(name, color=_fixed(color), **style, **properties)
+
+
+def _fixed(color: str) -> Json:
+    return {"mode": "fixed", "fixedColor": color}
 
 
 def _placed(rows: Sequence[Row]) -> list[Json]:

@@ -193,7 +193,7 @@ def _effects(settings: RenderSettings) -> list[tuple[int, int, Json]]:
         custom={"axisSoftMax": 1.2 * settings.thresholds.drift_score},
         unit="short",
         decimals=2,
-        thresholds=steps((None, "transparent"), (settings.thresholds.drift_score, DRIFT)),
+        thresholds=limits(settings.thresholds.drift_score / 2, settings.thresholds.drift_score),
     )
     psi = lines(
         "PSI and noise",
@@ -203,7 +203,7 @@ def _effects(settings: RenderSettings) -> list[tuple[int, int, Json]]:
         axis="PSI",
         unit="short",
         decimals=3,
-        thresholds=steps((None, "transparent"), (settings.thresholds.psi, DRIFT)),
+        thresholds=limits(settings.thresholds.psi / 2, settings.thresholds.psi),
         overrides=[painted("PSI", LIVE), painted("debiased", SECOND), dashed("noise")],
     )
     ks = lines(
@@ -239,6 +239,11 @@ def _effects(settings: RenderSettings) -> list[tuple[int, int, Json]]:
         decimals=2,
         noValue=CATEGORICAL,
         custom={"axisCenteredZero": True},
+        overrides=[
+            painted("/^shift /", LIVE),
+            painted("/^spread /", SECOND),
+            painted("/^Wasserstein /", THIRD),
+        ],
     )
     everything = table(
         "All statistics, by window",

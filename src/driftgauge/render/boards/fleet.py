@@ -14,7 +14,7 @@ from driftgauge.render.boards._frame import (
     score,
     variable,
 )
-from driftgauge.render.palette import DRIFT, EARLY, QUIET
+from driftgauge.render.palette import EARLY, LIVE, QUIET
 from driftgauge.render.panels import Json, Query, cells, lines, named, stat, steps, table
 from driftgauge.render.queries import (
     REFERENCE,
@@ -29,11 +29,13 @@ from driftgauge.render.queries_boards import (
     distance_from_median,
     farthest_replica,
     fewest,
+    fleet_by_reference,
     known,
     per_replica,
     rate,
     references_in_force,
     replicas,
+    told_apart,
     top,
     worst,
 )
@@ -135,8 +137,8 @@ def _whole(settings: RenderSettings) -> list[tuple[int, int, Json]]:
         value, noise = (
             fleet_statistic(settings, name, _RANGE, *here) for name in (statistic, f"{statistic}_critical")
         )
-        shown = top(worst(value, label, REFERENCE), value, label)
-        return [Query(shown, braces(label, REFERENCE)), Query(worst(noise), "noise")]
+        shown = told_apart(top(worst(value, label, REFERENCE), value, label))
+        return [Query(shown, braces(label, "reference")), Query(worst(noise), "noise")]
 
     psi = lines(
         "Fleet PSI",
@@ -147,7 +149,7 @@ def _whole(settings: RenderSettings) -> list[tuple[int, int, Json]]:
         unit="short",
         decimals=3,
         noValue=_RULES,
-        thresholds=steps((None, "transparent"), (settings.thresholds.psi, DRIFT)),
+        thresholds=limits(settings.thresholds.psi / 2, settings.thresholds.psi),
         overrides=[dashed("noise")],
     )
     ks = lines(
@@ -214,20 +216,25 @@ def _replicas(settings: RenderSettings) -> list[tuple[int, int, Json]]:
     compared = [
         lines(
             f"{statistic.upper()} of the feature: fleet and replicas",
-            f"{statistic.upper()} of the feature chosen above: the fleet (thick) and each replica. Replicas "
-            "spread around the fleet; one that leaves the others has other callers, or other code.",
+            f"{statistic.upper()} of the feature chosen above: the fleet (thick) over its range, each "
+            "replica over its window. The longer of the two follows later. A replica that leaves the "
+            "others has other callers, or other code.",
             [
-                Query(
-                    worst(fleet_statistic(settings, statistic, _RANGE, *here), REFERENCE),
-                    f"fleet {{{{{REFERENCE}}}}}",
-                ),
+                Query(fleet_by_reference(settings, statistic, *here), "fleet {{reference}}"),
                 Query(per_replica(settings, f"feature_{statistic}", *in_window), name),
             ],
             axis=statistic.upper(),
             unit="short",
             decimals=3,
             noValue="A categorical feature has none",
-            overrides=[named("/^fleet /", pattern=True, custom__lineWidth=4)],
+            overrides=[
+                named(
+                    "/^fleet /",
+                    pattern=True,
+                    custom__lineWidth=4,
+                    color={"mode": "fixed", "fixedColor": LIVE},
+                )
+            ],
         )
         for statistic in ("psi", "ks")
     ]
@@ -255,7 +262,7 @@ def _references(settings: RenderSettings) -> list[tuple[int, int, Json]]:
         "Replicas by reference",
         "How many replicas use each reference. A roll-out crosses from one line to the other; lines that "
         "stay side by side are a roll-out that stopped half way.",
-        [Query(references_in_force(settings, REFERENCE), braces(REFERENCE))],
+        [Query(told_apart(references_in_force(settings, REFERENCE)), "{{reference}}")],
         axis="replicas",
         unit="short",
         decimals=0,

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
-from driftgauge.render.boards._frame import COUNT, board, braces, cell, limits, model_variables
-from driftgauge.render.palette import EARLY, QUIET
+from driftgauge.render.boards._frame import (
+    COUNT,
+    board,
+    braces,
+    cell,
+    dashed,
+    limits,
+    model_variables,
+    painted,
+)
+from driftgauge.render.palette import DRIFT, EARLY, LIVE, QUIET
 from driftgauge.render.panels import Json, Query, lines, stat, steps, table
 from driftgauge.render.queries_boards import (
     board_series,
@@ -149,6 +158,7 @@ def _loss(settings: RenderSettings) -> list[tuple[int, int, Json]]:
             ],
             axis="rows per second",
             unit="rps",
+            overrides=[dashed("offered"), painted("taken", LIVE), painted("lost", DRIFT)],
         ),
         lines(
             "Rows lost, by reason",

@@ -158,9 +158,9 @@ def _maps(settings: RenderSettings) -> list[tuple[int, int, Json]]:
     )
     inputs = cells(
         "Inputs by time",
-        "Drift score of the inputs with most evidence, and of combinations of them (together). A column "
-        "that turns at once in many rows is one cause upstream; a single row is one source. Click for the "
-        "feature.",
+        "Drift score of the inputs with most evidence; the last row is the strongest combination of "
+        "features. A column that turns at once in many rows is one cause upstream; a single row is one "
+        "source. Click for the feature.",
         Query(f"{scores('input')} or {together(settings, *here)}", braces(labels.feature)),
         links=[to_feature],
         **score(settings),
@@ -218,7 +218,7 @@ def _effects(settings: RenderSettings) -> list[tuple[int, int, Json]]:
         axis="PSI",
         unit="short",
         decimals=2,
-        thresholds=steps((None, "transparent"), (settings.thresholds.psi, DRIFT)),
+        thresholds=limits(settings.thresholds.psi / 2, settings.thresholds.psi),
         overrides=[dashed("noise")],
     )
     ks = lines(
@@ -227,6 +227,7 @@ def _effects(settings: RenderSettings) -> list[tuple[int, int, Json]]:
         "PSI it sees where rows went within a bin. Below the dashes: do nothing.",
         [course("ks"), noise("ks")],
         axis="KS",
+        thresholds=limits(0.1, 0.2),
         unit="short",
         decimals=2,
         noValue="No numeric features",
@@ -238,6 +239,7 @@ def _effects(settings: RenderSettings) -> list[tuple[int, int, Json]]:
         "to order what to look at, not to decide whether to.",
         [course("js")],
         axis="JS",
+        thresholds=limits(0.1, 0.2),
         unit="short",
         decimals=2,
     )
@@ -246,7 +248,7 @@ def _effects(settings: RenderSettings) -> list[tuple[int, int, Json]]:
 
 def _quality(settings: RenderSettings) -> list[tuple[int, int, Json]]:
     label = settings.labels.feature
-    line = steps((None, "transparent"), (settings.thresholds.ratio_rise, DRIFT))
+    line = limits(settings.thresholds.ratio_rise / 2, settings.thresholds.ratio_rise)
 
     def risen(ratio: str, name: str) -> Query:
         return Query(f"topk($top, {worst(rise(settings, ratio), label)})", f"{name}{{{{{label}}}}}")

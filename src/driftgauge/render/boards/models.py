@@ -13,7 +13,7 @@ from driftgauge.render.boards._frame import (
     model_variables,
     score,
 )
-from driftgauge.render.palette import DRIFT, EARLY, QUIET
+from driftgauge.render.palette import EARLY, QUIET
 from driftgauge.render.panels import Json, Query, cells, lines, stat, steps, table
 from driftgauge.render.queries_boards import (
     alerts_firing,
@@ -154,7 +154,7 @@ def models_board(settings: RenderSettings) -> Json:
         axis="share of rows",
         unit="percentunit",
         custom={"axisSoftMax": 2 * thresholds.dropped_ratio},
-        thresholds=steps((None, "transparent"), (thresholds.dropped_ratio, DRIFT)),
+        thresholds=limits(thresholds.dropped_ratio / 2, thresholds.dropped_ratio),
     )
     return board(
         settings,

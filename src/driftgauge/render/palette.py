@@ -29,7 +29,7 @@ DRIFT: Final = "#C4371C"
 # Of lines: live values, a second and a third beside them; what they are compared with is grey and dashed.
 LIVE: Final = "#D27E00"
 SECOND: Final = "#6FC0EE"
-THIRD: Final = "#AA4499"
+THIRD: Final = "#A818F0"
 GREY: Final = "#8E8E8E"
 # Of differences: far fewer rows, fewer, (grey), more, far more.
 FEWER: Final = "#2C5F9E"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
@@ -9,7 +10,7 @@ from typing import Any, Final, TypeVar
 
 from driftgauge.errors import ConfigError
 
-__all__ = ["check_duration", "check_label", "check_selector", "check_url", "read_table"]
+__all__ = ["check_duration", "check_label", "check_selector", "check_url", "duration_text", "read_table"]
 
 Table = TypeVar("Table")
 
@@ -44,6 +45,21 @@ def check_duration(name: str, value: str, *, zero: bool = False) -> float:
     raise ConfigError(message)
 
 
+def duration_text(seconds: float) -> str:
+    """PromQL's notation of whole seconds, rounded up.
+
+    Examples
+    --------
+    >>> duration_text(check_duration("ranges.short", "90m") + 300)
+    '1h35m'
+    """
+    left, text = math.ceil(seconds), ""
+    for unit in ("h", "m", "s"):
+        count, left = divmod(left, int(_UNIT_SECONDS[unit]))
+        text += f"{count}{unit}" if count else ""
+    return text
+
+
 def check_label(name: str, value: str) -> None:
     """Raises ConfigError unless *value* can name a label."""
     if not _LABEL.fullmatch(value):
@@ -62,7 +78,7 @@ def check_selector(name: str, value: str) -> None:
 
 def check_url(name: str, value: str) -> None:
     """Raises ConfigError unless *value* is an address of the web without a fragment or a final slash."""
-    if not re.fullmatch(r"https?://[^\s#{}\"]+[^\s#{}\"/]", value):
+    if not re.fullmatch(r"https?://[^\s#{}\"]*[^\s#{}\"/]", value):
         message = f"{name} must be an http or https address without # and final /, got {value!r}"
         raise ConfigError(message)
 
@@ -112,7 +128,7 @@ def _known(default: object, renamed: Mapping[str, str]) -> dict[str, Any]:
         return dict(default)
     back = {inside: outside for outside, inside in renamed.items()}
     values = {each.name: getattr(default, each.name) for each in fields(default)}
-    return {back.get(name, name): value for name, value in values.items() if not is_dataclass(value)}
+    return {back.get(name, name): value for name, value in values.items()}
 
 
 def _typed(name: str, value: object, default: object) -> object:

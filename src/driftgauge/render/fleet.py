@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import Final
 
 from driftgauge.render import queries
+from driftgauge.render._toml_values import check_duration, duration_text
 from driftgauge.render.queries import INFO, NORMAL, REFERENCE, by, with_reference
 from driftgauge.render.settings import RenderSettings
 
@@ -27,7 +28,7 @@ __all__ = [
     "single_bins",
 ]
 
-_LOOKBACK: Final = "5m"  # how far back Prometheus looks for an instant value, unless told otherwise
+_LOOKBACK_SECONDS: Final = 300  # how far back Prometheus looks for an instant value, unless told otherwise
 _BIN: Final = ("bin", "next_bin")
 _KOLMOGOROV: Final = "1.9495"  # of one look in 1,000, as `NORMAL`
 
@@ -44,12 +45,13 @@ def bin_increase(settings: RenderSettings, range: str) -> str:
     rows, last = settings.series(name), settings.series(name, 'next_bin=""')
     info = settings.series(INFO)
     labels = settings.labels
+    longer = duration_text(check_duration("range", range) + _LOOKBACK_SECONDS)
     return (
         f"sum by {by(labels.one_feature, REFERENCE, _BIN)} (\n"
         f"  (\n"
         f"    (\n"
         f"      ({rows} - {rows} offset {range})\n"
-        f"      unless ignoring {by(_BIN)} (resets({last}[{range}{_LOOKBACK}]) > 0)\n"
+        f"      unless ignoring {by(_BIN)} (resets({last}[{longer}]) > 0)\n"
         f"    )\n"
         f"    or\n"
         f"    increase({rows}[{range}])\n"

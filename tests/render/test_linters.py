@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LINT = ROOT / "dashboards" / ".lint"
 DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
 # Of Grafana's list of units (packages/grafana-data/src/valueFormats/categories.ts) those that the boards use.
-UNITS = {"short", "s", "rps", "percentunit", "dateTimeAsIso"}
+UNITS = {"short", "s", "cps", "percentunit", "dateTimeAsIso"}
 SELECTOR = re.compile(r"([a-zA-Z_:$][\w:]*(?:\$\{\w+\})?)\{([^{}]*)\}(\[[^\]]*\])?")
 
 

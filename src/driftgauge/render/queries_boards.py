@@ -315,7 +315,7 @@ def _with_range(settings: RenderSettings, expression: str) -> str:
 def together(settings: RenderSettings, *matchers: str) -> str:
     """Highest drift score of a combination of features, as if it were a feature."""
     series = worst(board_series(settings, "virtual_drift_score", *matchers))
-    return f'label_replace({series}, "{settings.labels.feature}", "~ a combination of features", "", "")'
+    return f'label_replace({series}, "{settings.labels.feature}", "~ features together", "", "")'
 
 
 def told_apart(expression: str) -> str:

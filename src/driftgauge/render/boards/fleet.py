@@ -244,7 +244,7 @@ def _replicas(settings: RenderSettings) -> list[tuple[int, int, Json]]:
         "traffic says little there and may be loud above. Uneven: see the load balancer.",
         [Query(rate(board_series(settings, "rows_total", *known(settings)), instance), name)],
         axis="rows per second",
-        unit="rps",
+        unit="cps",
     )
     return [(24, 7, distances), *((8, 8, panel) for panel in (*compared, traffic))]
 

@@ -157,7 +157,7 @@ def _loss(settings: RenderSettings) -> list[tuple[int, int, Json]]:
                 Query(rate(board_series(settings, "rows_dropped_total", model)), "lost"),
             ],
             axis="rows per second",
-            unit="rps",
+            unit="cps",
             overrides=[dashed("offered"), painted("taken", LIVE), painted("lost", DRIFT)],
         ),
         lines(
@@ -166,7 +166,7 @@ def _loss(settings: RenderSettings) -> list[tuple[int, int, Json]]:
             "so sample; shape_mismatch or unsupported_type: a caller sends what the reference does not know.",
             [Query(dropped_by_reason(settings, model), "{{reason}}")],
             axis="rows per second",
-            unit="rps",
+            unit="cps",
             custom=stacked,
         ),
         lines(

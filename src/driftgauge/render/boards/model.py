@@ -289,7 +289,7 @@ def _traffic(settings: RenderSettings) -> list[tuple[int, int, Json]]:
             )
         ],
         axis="rows per second",
-        unit="rps",
+        unit="cps",
     )
     filled = lines(
         "Rows in the emptiest window",

@@ -124,7 +124,7 @@ def models_board(settings: RenderSettings) -> Json:
             cell("Drifted", paint=True, **COUNT),
             cell("Alerts", paint=True, **COUNT),
             cell("Windows ready", paint=True, unit="percentunit", decimals=0, thresholds=ready),
-            cell("Rows/s", unit="rps", decimals=1),
+            cell("Rows/s", unit="cps", decimals=1),
             cell("Lost", paint=True, unit="percentunit", decimals=1, thresholds=lost),
             cell("Evaluated", paint=True, unit="s", decimals=0, thresholds=age),
         ],
@@ -144,7 +144,7 @@ def models_board(settings: RenderSettings) -> Json:
         "an empty window: ask who stopped calling.",
         [Query(rate(of("rows_total"), *version), name)],
         axis="rows per second",
-        unit="rps",
+        unit="cps",
     )
     loss = lines(
         "Rows lost",
@@ -163,7 +163,7 @@ def models_board(settings: RenderSettings) -> Json:
         model_variables(settings, many=True),
         [
             ("", [(6, 4, each) for each in whole]),
-            ("", [(24, 10, rows), (24, 8, course)]),
+            ("", [(24, 8, rows), (24, 7, course)]),
             ("Traffic", [(12, 7, traffic), (12, 7, loss)]),
         ],
     )

@@ -9,7 +9,9 @@ import pytest
 
 from driftgauge.catalogue import CATALOGUE
 from driftgauge.render import RenderSettings
+from driftgauge.render.boards import boards as render_boards
 from driftgauge.render.recording import recording_groups
+from driftgauge.render.settings import Labels, Ranges
 
 FAMILIES = {family.prometheus_name for family in CATALOGUE}
 RECORDED = {rule["record"] for group in recording_groups(RenderSettings()) for rule in group["rules"]}
@@ -42,6 +44,18 @@ def test_every_query_is_promql_of_metrics_that_exist(queries: Sequence[Any]) -> 
             names = names_in(query.text(range=span))
             assert names, query.place
             assert names <= FAMILIES | RECORDED | OF_PROMETHEUS, query.place
+
+
+def test_queries_stay_promql_whatever_the_settings_call_things(fill: Any) -> None:
+    settings = RenderSettings(
+        selector='cluster=~"eu|us",namespace!=""',
+        labels=Labels(job="service", instance="pod", model="name", feature="column", extra=("cluster",)),
+        ranges=Ranges(short="30m", long="12h"),
+    )
+    for board in render_boards(settings).values():
+        for panel in board["panels"]:
+            for target in panel.get("targets", []):
+                names_in(fill(target["expr"], range="30m"))
 
 
 def test_every_family_of_the_catalogue_is_on_some_panel(queries: Sequence[Any]) -> None:

@@ -50,7 +50,7 @@ def texts(rule: dict[str, Any]) -> str:
 
 
 def recorded(expression: str) -> set[str]:
-    return set(re.findall(r"\bmodel_\w+:\w+:\w+", expression))
+    return set(re.findall(r"\b\w+:\w+:\w+", expression))
 
 
 DEFAULTS = list(rules(RenderSettings()))
@@ -73,7 +73,7 @@ def test_promtool_finds_nothing_to_say(
 @pytest.mark.parametrize("rule", DEFAULTS, ids=lambda rule: rule.get("record") or rule["alert"])
 def test_rules_name_metrics_of_the_catalogue_only(rule: dict[str, Any]) -> None:
     known = {family.prometheus_name for family in CATALOGUE}
-    text = re.sub(r"\bmodel_\w+:\w+:\w+", "", texts(rule))
+    text = re.sub(r"\b\w+:\w+:\w+", "", texts(rule))
     assert set(re.findall(r"\bdriftgauge_\w+", text)) <= known
 
 
@@ -93,7 +93,15 @@ def test_everything_that_is_read_is_recorded_once() -> None:
 def test_recorded_names_say_their_level_and_lose_total() -> None:
     for name in (rule["record"] for rule in DEFAULTS if "record" in rule):
         level, metric, operations = name.split(":")
-        assert set(level.split("_")) <= {"model", "reference", "feature", "bin", "window", "reason"}
+        assert set(level.split("_")) <= {
+            "replica",
+            "model",
+            "reference",
+            "feature",
+            "bin",
+            "window",
+            "reason",
+        }
         assert metric.startswith("driftgauge_")
         assert "_total" not in name
         assert operations

@@ -21,7 +21,18 @@ __all__ = [
     "reference_rows",
     "replicas",
     "rows_in_windows",
+    "single_reference",
 ]
+
+
+def single_reference(settings: RenderSettings) -> str:
+    """Reference of each replica that has a single one.
+
+    A replica that seems to have two would make every join fail, for all models. Where samples do not say that
+    they have ended, such as after a push, the old reference is seen for five minutes beside the new one.
+    """
+    info = settings.series(INFO)
+    return f"{info}\nand ignoring ({REFERENCE})\n(count without ({REFERENCE}) ({info}) == 1)"
 
 
 def replicas(settings: RenderSettings) -> str:
@@ -45,7 +56,7 @@ def rows_in_windows(settings: RenderSettings) -> str:
     return (
         f"sum by {by(window, REFERENCE)} (\n"
         f"  ({rows} and ignoring {by(labels.feature, labels.kind)} {with_statistics})\n"
-        f"  * ignoring {ignored} group_left ({REFERENCE}) {settings.series(INFO)}\n"
+        f"  * ignoring {ignored} group_left ({REFERENCE}) {queries.replica_reference(settings)}\n"
         f")"
     )
 
@@ -62,7 +73,7 @@ def ratio(settings: RenderSettings, name: str) -> str:
         f"    * ignoring {by(labels.feature, labels.kind)} group_left ()\n"
         f"    {settings.series('driftgauge_window_rows')}\n"
         f"  )\n"
-        f"  * ignoring {ignored} group_left ({REFERENCE}) {settings.series(INFO)}\n"
+        f"  * ignoring {ignored} group_left ({REFERENCE}) {queries.replica_reference(settings)}\n"
         f")\n"
         f"/ on {by(labels.one_version, labels.window, REFERENCE)} group_left ()\n"
         f"({queries.fleet_window_rows(settings)} >= {settings.thresholds.min_rows})"
@@ -76,7 +87,7 @@ def reference_ratio(settings: RenderSettings, name: str) -> str:
         f"max by {by(labels.one_feature, REFERENCE)} (\n"
         f"  {settings.series(f'driftgauge_feature_reference_{name}')}\n"
         f"  * ignoring {by(labels.feature, labels.kind, REFERENCE)} group_left ({REFERENCE})"
-        f" {settings.series(INFO)}\n"
+        f" {queries.replica_reference(settings)}\n"
         f")"
     )
 
@@ -142,12 +153,13 @@ def _mean_evidence(settings: RenderSettings, metric: str, own: tuple[str, ...], 
     labels = settings.labels
     version = (*labels.one_version, REFERENCE)
     budget = settings.series("driftgauge_drift_budget_evaluations")
+    own_reference = f"group_left ({REFERENCE}) {queries.replica_reference(settings)}"
     matching = f"ignoring {by(own)} {grouping} " if own else ""
     return (
         f"ln(\n"
         f"  avg by {by(labels.one_version, own, REFERENCE)} (\n"
         f"    exp({settings.series(metric)} * {matching}ln({budget}))\n"
-        f"    * ignoring {by(own, REFERENCE)} group_left ({REFERENCE}) {settings.series(INFO)}\n"
+        f"    * ignoring {by(own, REFERENCE)} {own_reference}\n"
         f"  )\n"
         f")\n"
         f"/ on {by(version)} group_left ()\n"

@@ -38,6 +38,7 @@ __all__ = [
     "fleet_window_rows",
     "held",
     "references",
+    "replica_reference",
     "with_reference",
 ]
 
@@ -154,6 +155,12 @@ def fleet_reference_rows(settings: RenderSettings, *matchers: str) -> str:
     return _recorded("model_reference:driftgauge_reference_rows:max", matchers)
 
 
+def replica_reference(settings: RenderSettings) -> str:
+    """Recorded reference of each replica, with the labels of the replica; always 1."""
+    del settings
+    return _recorded("replica_reference:driftgauge_reference_info:single", ())
+
+
 def references(settings: RenderSettings, *matchers: str) -> str:
     """Recorded number of replicas with each reference; two series of a version are two at once."""
     del settings
@@ -189,7 +196,7 @@ def held(settings: RenderSettings, recorded: str) -> str:
 
 def with_reference(settings: RenderSettings, series: str) -> str:
     """A series of each replica's model, with the `reference_id` that the replica has."""
-    return f"{settings.series(INFO)} * ignoring ({REFERENCE}) group_left () {series}"
+    return f"{replica_reference(settings)} * ignoring ({REFERENCE}) group_left () {series}"
 
 
 def _recorded(name: str, matchers: Iterable[str]) -> str:

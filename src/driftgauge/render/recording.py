@@ -26,6 +26,7 @@ def recording_groups(settings: RenderSettings) -> list[dict[str, Any]]:
 
 def _of_replicas(settings: RenderSettings) -> dict[str, str]:
     rules = {
+        queries.replica_reference(settings): fleet_gauges.single_reference(settings),
         queries.references(settings): fleet_gauges.replicas(settings),
         queries.fleet_reference_rows(settings): fleet_gauges.reference_rows(settings),
         queries.fleet_score(settings): fleet_gauges.feature_score(settings),

@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+import json
 import re
+import shutil
+import subprocess
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import promql_parser
 import pytest
+from services import unavailable
 
 from driftgauge.catalogue import CATALOGUE
 from driftgauge.render import RenderSettings
@@ -61,6 +66,38 @@ def test_queries_stay_promql_whatever_the_settings_call_things(fill: Any) -> Non
 def test_every_family_of_the_catalogue_is_on_some_panel(queries: Sequence[Any]) -> None:
     shown = set().union(*(names_in(query.text()) for query in queries))
     assert sorted(FAMILIES - shown) == []
+
+
+def test_two_references_or_causes_of_one_replica_break_no_panel(
+    queries: Sequence[Any], tmp_path: Path
+) -> None:
+    """Two of what should be one are joined to nothing twice: Prometheus would refuse the whole query."""
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        unavailable("promtool is not installed: apt-get install prometheus")
+    model = 'job="j",instance="i",model="churn",model_version="3"'
+    feature = f'{model},feature="age",kind="input"'
+    series = {
+        f"driftgauge_feature_drift_score{{{feature}}}": "2",
+        **{
+            f'driftgauge_feature_drift_info{{{feature},cause="{each}",cell=""}}': "1"
+            for each in ("up", "down")
+        },
+        **{f'driftgauge_reference_info{{{model},reference_id="{each}"}}': "1" for each in ("aa", "bb")},
+        **{f'driftgauge_feature_bin_info{{{feature},bin="00",range="{each}"}}': "1" for each in ("low", "x")},
+        f'driftgauge_feature_reference_bin_ratio{{{feature},bin="00",next_bin=""}}': "1",
+        f"driftgauge_reference_rows{{{model}}}": "5",
+    }
+    asked = [query for query in queries if re.search("_info|reference_bin", query.target["expr"])]
+    assert len(asked) > 8
+    stories = [{"expr": f"count({query.text()}) > bool 9", "eval_time": "0s"} for query in asked]
+    given = [{"series": name, "values": value} for name, value in series.items()]
+    path = tmp_path / "tests.yaml"
+    path.write_text(json.dumps({"tests": [{"input_series": given, "promql_expr_test": stories}]}))
+    done = subprocess.run([promtool, "test", "rules", path], capture_output=True, text=True, check=False)
+    said = done.stdout + done.stderr
+    assert "found duplicate series" not in said, said
+    assert "many-to-many" not in said, said
 
 
 @pytest.mark.prometheus

@@ -138,7 +138,8 @@ def cause(settings: RenderSettings, each: Sequence[str], shown: Sequence[str], *
         board_series(settings, name, *matchers) for name in ("feature_drift_score", "feature_drift_info")
     )
     same = by(labels.job, labels.instance, labels.one_feature)
-    told = f"{score} * on {same} group_left (cause, cell) {info}"
+    # One of them, should there be two: without a marker of staleness the last cause stays for five minutes.
+    told = f"{score} * on {same} group_left (cause, cell) topk by {same} (1, {info})"
     return f"max by {by(each, shown)} (topk by {by(each)} (1, {told}))" if each else f"topk(1, {told})"
 
 
@@ -308,8 +309,9 @@ def _alone(operation: str, cumulative: Cumulative) -> str:
 
 
 def _with_range(settings: RenderSettings, expression: str) -> str:
-    info = board_series(settings, "feature_bin_info", *known(settings, feature=True))
-    return f"({expression}) * on (bin) group_left (range) max by (bin, range) ({info})"
+    info = _of_reference(settings, board_series(settings, "feature_bin_info", *known(settings, feature=True)))
+    one = f"topk by (bin) (1, max by (bin, range) ({info}))"
+    return f"({expression}) * on (bin) group_left (range) {one}"
 
 
 def together(settings: RenderSettings, *matchers: str) -> str:

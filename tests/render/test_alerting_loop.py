@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -43,7 +44,13 @@ def train() -> Columns:
 def draw(rng: np.random.Generator, rows: int, *, older: float = 0.0) -> Columns:
     income = rng.lognormal(10, 1, rows)
     income[rng.random(rows) < 0.02] = np.nan
-    return {"age": rng.normal(40 + older, 10, rows), "income": income, "score": rng.uniform(size=rows)}
+    plan = rng.choice(["free", "plus", "team"], rows)
+    return {
+        "age": rng.normal(40 + older, 10, rows),
+        "income": income,
+        "plan": plan,
+        "score": rng.uniform(size=rows),
+    }
 
 
 @dataclass
@@ -160,10 +167,10 @@ def prometheus(folder: Path, targets: list[int], alerts: int) -> Iterator[Promet
         yield Prometheus(f"http://127.0.0.1:{port}")
 
 
-def binary(*names: str) -> str:
+def binary(*names: str, how: str = "") -> str:
     found = next(filter(None, map(shutil.which, names)), None)
     if found is None:
-        unavailable(f"{names[0]} is not installed: apt-get install {names[0]}")
+        unavailable(f"{names[0]} is not installed: {how or f'apt-get install {names[0]}'}")
     return found
 
 
@@ -208,6 +215,7 @@ class Loop:
     replicas: tuple[Replica, Replica]
     server: Prometheus
     hook: Webhook
+    rules: Path
 
 
 @pytest.fixture(scope="module")
@@ -220,7 +228,7 @@ def loop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
         hook = stack.enter_context(webhook())
         alerts = stack.enter_context(alertmanager(folder, hook.port))
         server = stack.enter_context(prometheus(folder, [each.port for each in replicas], alerts))
-        yield Loop(reference, (replicas[0], replicas[1]), server, hook)
+        yield Loop(reference, (replicas[0], replicas[1]), server, hook, folder / "rules.yaml")
 
 
 def test_psi_and_ks_of_the_fleet_are_those_of_all_rows(loop: Loop) -> None:
@@ -306,3 +314,19 @@ def test_an_alert_reaches_the_webhook_and_resolves_when_the_drift_ends(loop: Loo
     assert drift["annotations"]["dashboard_url"].endswith("var-model=churn&var-version=3&var-feature=age")
     for name in (feature_drift, psi_high):
         assert loop.hook.alerts("resolved")[name]["fingerprint"] == firing[name]["fingerprint"]
+
+
+def test_pint_finds_nothing_to_say_of_the_rules_with_the_server_at_hand(loop: Loop, tmp_path: Path) -> None:
+    """It asks the server whether metrics are there, used as their types allow, and have labels that match."""
+    pint = binary("pint", how="make services")
+    config = tmp_path / "pint.hcl"
+    config.write_text(f'prometheus "live" {{\n  uri = "{loop.server.url}"\n  timeout = "30s"\n}}\n')
+    done = subprocess.run(
+        [pint, "--no-color", f"--config={config}", "lint", "--min-severity=info", str(loop.rules)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Problems found" not in done.stderr, done.stdout + done.stderr

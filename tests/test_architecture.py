@@ -29,7 +29,7 @@ LAYERS = {
     **dict.fromkeys(
         ("_life", "_outputs", "_rows", "_settings", "_single_rows", "_watch", "_watching", "_worker"), MONITOR
     ),
-    **dict.fromkeys(("__init__", "__main__", "_demo", "cli", "exporters", "files"), TOP),
+    **dict.fromkeys(("__init__", "__main__", "_demo", "cli", "exporters", "files", "render"), TOP),
 }
 STANDARD_LIBRARY_ONLY = {"errors", "snapshot", "_family", "catalogue", "exporters", "__init__"}
 FOR_EXPORTERS = {"snapshot", "catalogue", "errors"}

@@ -4,7 +4,8 @@
 status  meaning
 ======  =====================================================================
 0       done; `check`: no drift; `demo`: stopped after it had shown its result
-1       `check`: drift; `backtest`: an alert of the drift score
+1       `check`: drift; `backtest`: an alert of the drift score; `render --check`:
+        files that differ
 2       could not: wrong usage, a file that cannot be read, too little data
 130     stopped by Ctrl-C before the work was done
 ======  =====================================================================
@@ -24,7 +25,7 @@ from driftgauge.errors import DriftgaugeError
 
 __all__ = ["program", "run"]
 
-COMMANDS = ("profile", "check", "backtest", "power", "demo", "metrics")
+COMMANDS = ("profile", "check", "backtest", "power", "demo", "metrics", "render")
 
 INTERRUPTED = 130  # 128 + SIGINT, what a shell reports
 

@@ -8,8 +8,15 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
 CONSTRAINTS = tests/constraints.txt
 PYTEST_ARGS ?=
 
+# What checks boards and rules, at the versions that were tried. pint's newer releases are not in the module proxy.
+GRAFANA_TYPES = @grafana/schema@13.2.3 typescript@5.9.3
+KUBERNETES_MODELS = cloudcoil-models-prometheus-operator==0.80.1.0 kubernetes-validate==1.37.0 pyyaml
+PINT = v0.60.0
+SERVICES = prometheus promtool prometheus-alertmanager jsonnet openssl
+PACKAGES = prometheus prometheus-alertmanager jsonnet openssl
+
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast lint types golden bench pins clean services
+.PHONY: help demo test test-fast lint types golden boards bench pins clean services
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -17,8 +24,8 @@ help:  ## this list
 demo: $(VENV)/.demo  ## real data through a watched model until it drifts; metrics on http://127.0.0.1:9109/metrics
 	@$(BIN)/driftgauge demo
 
-test: $(VENV)/.test services  ## the whole suite, a real Prometheus included
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+test: $(VENV)/.test $(VENV)/.tools services  ## the whole suite, a real Prometheus and Alertmanager included
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest $(PYTEST_ARGS)
 
 test-fast: $(VENV)/.test  ## the suite without what is slow or needs a server
 	$(BIN)/python -m pytest -m "not slow and not prometheus" $(PYTEST_ARGS)
@@ -32,6 +39,10 @@ types: $(VENV)/.test  ## mypy --strict
 
 golden: $(VENV)/.test  ## write the golden files anew; read the difference before committing it
 	$(BIN)/python -m pytest --update-golden tests/exporter/test_prometheus_text.py tests/cli tests/test_readme.py
+
+boards: $(VENV)/.test  ## write dashboards/ and alerts/ anew from the catalogue
+	$(BIN)/driftgauge render dashboards
+	$(BIN)/driftgauge render alerts
 
 bench: $(VENV)/.test  ## all benchmarks, against named peers in environments of their own (half an hour)
 	$(PIP) install --constraint $(CONSTRAINTS) --group bench
@@ -69,18 +80,34 @@ $(VENV)/.test: $(BIN)/python pyproject.toml $(CONSTRAINTS)
 	@$(PIP) install --constraint $(CONSTRAINTS) --editable '.[all]' --group test --group lint
 	@touch $@
 
-# Debian's package would start a server on all interfaces; policy-rc.d forbids that for the moment of installing.
+# Go and npm are asked for where they are there; tests that need what they bring say so where they are not. The operator's
+# models bring a pytest plugin that fails without a package they do not ask for, so they live beside the environment.
+$(VENV)/.tools: $(BIN)/python Makefile
+	@echo "installing what checks boards and rules into $(VENV)"
+	@$(PIP) install --upgrade --target $(VENV)/kubernetes $(KUBERNETES_MODELS)
+	@if command -v npm >/dev/null; then npm install --silent --no-audit --no-fund --no-save --prefix $(VENV) $(GRAFANA_TYPES); fi
+	@if command -v go >/dev/null; then \
+	    made=$$(mktemp -d) && cd "$$made" && go mod init tools 2>/dev/null && \
+	    go mod edit -require=github.com/cloudflare/pint@$(PINT) && \
+	    printf 'package tools\n\nimport _ "github.com/cloudflare/pint/cmd/pint"\n' >tools.go && \
+	    GOFLAGS=-mod=mod go build -o $(abspath $(BIN))/pint github.com/cloudflare/pint/cmd/pint; \
+	    status=$$?; chmod -R u+w "$$made"; rm -rf "$$made"; exit $$status; \
+	fi
+	@touch $@
+
+# Debian's packages would start servers on all interfaces; policy-rc.d forbids that for the moment of installing.
 services:
-	@if command -v prometheus >/dev/null && command -v promtool >/dev/null && command -v openssl >/dev/null; then :; \
+	@absent=; for program in $(SERVICES); do command -v $$program >/dev/null || absent="$$absent $$program"; done; \
+	if [ -z "$$absent" ]; then :; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	    echo "installing prometheus and openssl"; \
+	    echo "installing$$absent"; \
 	    if [ ! -e /usr/sbin/policy-rc.d ]; then \
 	        printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d; chmod +x /usr/sbin/policy-rc.d; ours=1; \
 	    fi; \
 	    apt-get update -qq && \
-	    DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends prometheus openssl >/dev/null; \
+	    DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $(PACKAGES) >/dev/null; \
 	    status=$$?; [ -z "$$ours" ] || rm /usr/sbin/policy-rc.d; exit $$status; \
 	else \
-	    echo "without prometheus, promtool and openssl on the path the tests that need them are skipped, and fail"; \
-	    echo "when CI=true; on Debian and Ubuntu: apt-get install prometheus openssl"; \
+	    echo "without$$absent on the path the tests that need them are skipped, and fail when CI=true;"; \
+	    echo "on Debian and Ubuntu: apt-get install $(PACKAGES)"; \
 	fi

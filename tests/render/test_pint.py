@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def test_pint_finds_nothing_to_say() -> None:
     binary = shutil.which("pint")
     if binary is None:
-        unavailable("pint is not installed: make services")
+        unavailable("pint is not installed: `make test` brings it")
     done = subprocess.run(
         [binary, "--no-color", "--offline", "lint", "--min-severity=info", "alerts/driftgauge.rules.yaml"],
         cwd=ROOT,

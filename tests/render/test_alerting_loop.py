@@ -318,7 +318,7 @@ def test_an_alert_reaches_the_webhook_and_resolves_when_the_drift_ends(loop: Loo
 
 def test_pint_finds_nothing_to_say_of_the_rules_with_the_server_at_hand(loop: Loop, tmp_path: Path) -> None:
     """It asks the server whether metrics are there, used as their types allow, and have labels that match."""
-    pint = binary("pint", how="make services")
+    pint = binary("pint", how="make test brings it")
     config = tmp_path / "pint.hcl"
     config.write_text(f'prometheus "live" {{\n  uri = "{loop.server.url}"\n  timeout = "30s"\n}}\n')
     done = subprocess.run(

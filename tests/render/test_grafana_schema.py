@@ -32,7 +32,9 @@ def typed(tmp_path: Path) -> Callable[[dict[str, Any]], str]:
     """What TypeScript says of boards as Grafana's own types; nothing is good."""
     node, compiler = shutil.which("node"), MODULES / "typescript" / "bin" / "tsc"
     if node is None or not compiler.is_file() or not (MODULES / "@grafana" / "schema").is_dir():
-        unavailable(f"node, or typescript and @grafana/schema in {MODULES}, are not installed: `make test` brings them")
+        unavailable(
+            f"node, or typescript and @grafana/schema in {MODULES}, are not installed: `make test` brings them"
+        )
     (tmp_path / "node_modules").symlink_to(MODULES)
     shutil.copy(HERE / "grafana.ts", tmp_path)
 

@@ -41,7 +41,9 @@ def document(name: str) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def tool() -> Callable[..., subprocess.CompletedProcess[str]]:
     if not (TOOLS / "kubernetes_validate").is_dir() or not (TOOLS / "cloudcoil").is_dir():
-        unavailable(f"kubernetes-validate and the operator's models are not in {TOOLS}: `make test` brings them")
+        unavailable(
+            f"kubernetes-validate and the operator's models are not in {TOOLS}: `make test` brings them"
+        )
 
     def run(*arguments: str, text: str = "") -> subprocess.CompletedProcess[str]:
         return subprocess.run(

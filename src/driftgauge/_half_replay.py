@@ -13,17 +13,17 @@ from driftgauge._features import FeatureSet
 from driftgauge.budget import one_false_alert
 from driftgauge.calibration import Calibration
 from driftgauge.cells import Floats
+from driftgauge.detectors._allowance import MIN_EFFECT
 from driftgauge.detectors._ebh import drifted_streams
-from driftgauge.detectors._recursion import Recursion
+from driftgauge.detectors._recursion import MIN_ROWS, Recursion
 from driftgauge.detectors._streams import shares_of, streams_of
 
 __all__ = ["HalfReplay", "training_drift"]
 
-MIN_EFFECT: Final = 0.01  # the default of `driftgauge.detectors.DriftScore`
-_LEAST_ROWS: Final = 20  # an evaluation, as there
-
-# At most so many evaluations. Of more rows each takes more, and finds a drift one block later at most.
+# At most so many evaluations. Of more rows each takes more, and finds a drift one block later at most. And at
+# least so many, where the rows have one time or few: what comes in a minute would be one evaluation or none.
 _MOST_STEPS: Final = 200
+_LEAST_STEPS: Final = 20
 
 
 class HalfReplay:
@@ -50,7 +50,9 @@ class HalfReplay:
         self._recursion = Recursion(self._streams, shares, one_false_alert(), MIN_EFFECT)
         self._offsets = np.cumsum([0, *(stream.size for stream in self._streams[:-1])])
         self._buckets = first.buckets
-        self._step_rows = math.ceil(max(_LEAST_ROWS, rows_per_minute, rows / _MOST_STEPS))
+        self._step_rows = math.ceil(
+            max(MIN_ROWS, min(rows_per_minute, rows / _LEAST_STEPS), rows / _MOST_STEPS)
+        )
         self._counts = np.zeros(self._recursion.ecells, np.uint32)
         self._bucket_rows = np.zeros(self._buckets.size, np.int64)
         self._pending = 0

@@ -30,14 +30,14 @@ class Budget:
     def __post_init__(self) -> None:
         for name in ("per_seconds", "evaluate_seconds"):
             value = getattr(self, name)
-            if not (math.isfinite(value) and value > 0):
+            if not isinstance(value, int | float) or not (math.isfinite(value) and value > 0):
                 message = f"{name} must be a finite number above 0, got {value!r}"
                 raise ConfigError(message)
         if self.evaluations < 100:
             message = (
-                f"a false alert every {self.per_seconds:g} s at an evaluation every "
-                f"{self.evaluate_seconds:g} s is one in {self.evaluations:.3g} evaluations; at least 100 are "
-                "needed to tell drift from noise: make per longer or evaluate_every shorter"
+                f"a false alert every {_length(self.per_seconds)} at an evaluation every "
+                f"{_length(self.evaluate_seconds)} is one in {self.evaluations:.3g} evaluations; at least "
+                "100 are needed to tell drift from noise: make per longer or evaluate_every shorter"
             )
             raise ConfigError(message)
 
@@ -82,6 +82,14 @@ def one_false_alert(
     return Budget(
         per_seconds=_seconds("per", per), evaluate_seconds=_seconds("evaluate_every", evaluate_every)
     )
+
+
+def _length(seconds: float) -> str:
+    """As people write it, and exactly: ``90d``, ``36h``, ``90s``."""
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "m")):
+        if seconds % size == 0:
+            return f"{seconds / size:g}{unit}"
+    return f"{seconds:g}s"
 
 
 def _seconds(name: str, length: str | float | timedelta) -> float:

@@ -17,10 +17,13 @@ from typing import Any, Final
 import numpy as np
 
 from driftgauge._scenarios import Places, scenarios
-from driftgauge.budget import Budget, one_false_alert
+from driftgauge.budget import Budget
 from driftgauge.cells import Floats
+from driftgauge.detectors._allowance import MIN_EFFECT, most_errors
 from driftgauge.detectors._bank import Bank
-from driftgauge.detectors.drift_score import MIN_ROWS, DriftScore
+from driftgauge.detectors._recursion import MIN_ROWS
+from driftgauge.detectors._settings import budget_of, is_number, shown
+from driftgauge.detectors.drift_score import DriftScore
 from driftgauge.detectors.run_length import psi_critical_run_length
 from driftgauge.errors import ConfigError
 from driftgauge.reference import Reference
@@ -123,7 +126,7 @@ def power(
     reference: Reference,
     *,
     budget: Budget | None = None,
-    min_effect: float = 0.01,
+    min_effect: float = MIN_EFFECT,
     weights: Mapping[str, float] | None = None,
     rows_per_evaluation: int = 100,
     shift: float = _SHIFT,
@@ -169,13 +172,15 @@ def power(
     mean, or one evaluation apart (`tests/detectors/test_power.py`). What virtual features see of a drift is
     left out, so it may be seen sooner.
     """
-    if rows_per_evaluation < 1:
-        message = f"rows_per_evaluation must be at least 1, got {rows_per_evaluation!r}"
+    if not (is_number(rows_per_evaluation) and rows_per_evaluation >= 1):
+        message = f"rows_per_evaluation must be at least 1, got {shown(rows_per_evaluation)}"
         raise ConfigError(message)
-    if not (math.isfinite(shift) and shift > 0):
-        message = f"shift must be a number of standard deviations above 0, got {shift!r}; 0.25 is the default"
+    if not (is_number(shift) and math.isfinite(shift) and shift > 0):
+        message = (
+            f"shift must be a number of standard deviations above 0, got {shown(shift)}; 0.25 is the default"
+        )
         raise ConfigError(message)
-    chosen = one_false_alert() if budget is None else budget
+    chosen = budget_of(budget)
     detector = DriftScore(reference, budget=chosen, min_effect=min_effect, weights=weights)
     block = max(rows_per_evaluation, MIN_ROWS)
     found = []
@@ -198,7 +203,6 @@ def power(
             found.append(
                 PowerRow(feature=feature.name, drift=drift.words, psi=psi, rows=seen, window_rows=rows)
             )
-    errors = 3.0 if reference.rows < 10_000 else 2.5
     return PowerTable(
         budget_seconds=chosen.per_seconds,
         evaluate_seconds=chosen.evaluate_seconds,
@@ -209,7 +213,7 @@ def power(
         shift=shift,
         suggested_min_effect=shift**2 / 4,
         suggested_window_rows=window if 0 < window <= _LONGEST_WINDOW else None,
-        suggested_reference_rows=math.ceil((2 * errors / shift) ** 2),
+        suggested_reference_rows=math.ceil((2 * most_errors(reference.rows) / shift) ** 2),
     )
 
 

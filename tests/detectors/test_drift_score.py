@@ -300,6 +300,28 @@ def test_a_state_of_other_settings_is_refused(reference: Reference) -> None:
         DriftScore(reference).restored({})
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("evidence", math.nan), ("evidence", -1.0), ("moments", math.inf), ("recent", math.nan)],
+)
+def test_a_state_that_holds_no_numbers_is_refused(reference: Reference, name: str, value: float) -> None:
+    """A score of NaN is never over 1: the monitor would be silent for ever."""
+    state = DriftScore(reference).state()
+    state[name].flat[3] = value
+    with pytest.raises(StateError, match=f"damaged: {name} holds"):
+        DriftScore(reference).restored(state)
+
+
+def test_evidence_is_not_taken_for_that_of_other_alternatives() -> None:
+    """With a shorter budget fewer errors are allowed for, and other alternatives are worth having."""
+    reference = Reference.fit({"x": np.random.default_rng(19).normal(size=100_000)})
+    long = DriftScore(reference, budget=one_false_alert(per="3650d"), min_effect=0.0)
+    short = DriftScore(reference, budget=one_false_alert(per="2h"), min_effect=0.0)
+    assert long.state()["evidence"].shape != short.state()["evidence"].shape
+    with pytest.raises(StateError, match="about the same budget"):
+        short.restored(long.state())
+
+
 def test_evidence_of_a_larger_budget_is_cut_to_the_new_one(reference: Reference) -> None:
     generous = DriftScore(reference, budget=one_false_alert(per="900d"))
     feed(generous, reference, np.random.default_rng(14), 30, older=30)
@@ -380,11 +402,39 @@ def test_what_is_not_watched_has_no_score_and_costs_nothing(reference: Reference
         ({"weights": {"age": math.nan}}, "the weight of 'age' must be a finite number"),
         ({"min_effect": -0.1}, "min_effect must be a PSI from 0 to 1, got -0.1; 0.01 is the default"),
         ({"min_effect": math.nan}, "min_effect must be a PSI from 0 to 1"),
+        ({"min_effect": "1%"}, "min_effect must be a PSI from 0 to 1, got '1%'; 0.01 is the default"),
+        ({"min_effect": True}, "min_effect must be a PSI from 0 to 1, got True"),
+        ({"weights": ["age"]}, r"weights must map names of features to numbers, got \['age'\]"),
+        ({"weights": {"age": "2"}}, "the weight of 'age' must be a finite number of at least 0, got '2'"),
+        ({"weights": {3: 1.0, "no": 1.0}}, "weights names '3', which is no feature"),
+        ({"budget": "30d"}, r"use budget=driftgauge.one_false_alert\(per='30d'\)"),
+        ({"budget": one_false_alert}, "budget must come from driftgauge.one_false_alert, got"),
     ],
 )
 def test_wrong_settings_are_refused(reference: Reference, settings: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         DriftScore(reference, **settings)  # type: ignore[arg-type]
+
+
+def test_what_is_no_reference_is_refused_with_a_hint() -> None:
+    with pytest.raises(ConfigError, match=r"use driftgauge.Reference.load\('model.reference'\)"):
+        DriftScore("model.reference")  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match=r"got \{'age': \[1.0\]\}; use driftgauge.Reference.fit"):
+        DriftScore({"age": [1.0]})  # type: ignore[arg-type]
+
+
+def test_a_virtual_feature_of_one_that_is_not_watched_is_not_watched_either(reference: Reference) -> None:
+    """It would raise the alarm that the user has just switched off."""
+    calibration = reference.calibration
+    assert calibration is not None
+    age = reference.names.index("age")
+    with_age = {each.name for each in calibration.virtual if age in each.features}
+    named = min(with_age)
+    detector = DriftScore(reference, weights={"age": 0.0, named: 1.0})
+    unwatched = {
+        each.name for each, share in zip(detector.streams, detector.shares, strict=True) if share == 0
+    }
+    assert unwatched == (with_age - {named}) | {"age"}
 
 
 def test_something_must_be_watched() -> None:
@@ -434,6 +484,19 @@ def test_one_row_is_reference_enough_not_to_crash() -> None:
         detector.evaluate(60.0 * block)
     assert np.isfinite(detector.scores()).all()
     assert detector.snapshot().features[0].score >= 0
+
+
+def test_features_whose_counts_are_not_equally_certain_share_no_table() -> None:
+    counts = np.full(24, 50.0)
+    sure, unsure = np.ones(24), np.ones(24)
+    unsure[-1] = 9.0
+    streams = [
+        dataclasses.replace(stream(counts, 1_200, name=str(number)), inflation=inflation)
+        for number, inflation in enumerate((sure, unsure, sure.copy()))
+    ]
+    model = recursion(*streams)
+    assert model.tables.tables.tolist() == [0, 1, 0]
+    assert model.banks[0].log_bounds.tolist() != model.banks[1].log_bounds.tolist()
 
 
 def test_features_that_are_alike_share_a_table() -> None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from driftgauge.cells import FeatureReference, Floats
 from driftgauge.detectors._bank import Bank
+from driftgauge.detectors._settings import is_number, shown
 from driftgauge.ecells import ECells
 from driftgauge.errors import ConfigError
 
@@ -48,6 +49,8 @@ class Stream:
     bucket_counts : uint32[H, K] or None
     inflation : float64[K] or None
         As `driftgauge.ecells.ECells.inflation`; None where every count was counted.
+    parts : tuple of str
+        Names of the features that a virtual feature is made of.
     """
 
     name: str
@@ -60,6 +63,7 @@ class Stream:
     design_effects: NDArray[np.float32] | None = None
     bucket_counts: NDArray[np.uint32] | None = None
     inflation: Floats | None = None
+    parts: tuple[str, ...] = ()
 
     @property
     def size(self) -> int:
@@ -73,6 +77,7 @@ class Stream:
             self.counts.tobytes(),
             self.ordered,
             self.rows,
+            None if self.inflation is None else self.inflation.tobytes(),
             None if effects is None else effects.tobytes(),
             None if buckets is None else buckets.tobytes(),
         )
@@ -135,6 +140,7 @@ def streams_of(
                 rows=calibration.rows,
                 design_effects=stream.design_effects if in_order else None,
                 bucket_counts=stream.bucket_counts,
+                parts=tuple(features[number].name for number in virtual.features.tolist()),
             )
         )
     return tuple(streams)
@@ -168,25 +174,32 @@ def shares_of(streams: Sequence[Stream], weights: Mapping[str, float] | None) ->
     ----------
     streams : sequence of Stream
     weights : mapping of names to numbers
-        Within its group a stream has a share in proportion to its weight, 1 if not named. 0: not watched.
+        Within its group a stream has a share in proportion to its weight, 1 if not named. 0: not watched, and
+        neither is a virtual feature that is not named and is made of it, for it drifts when that does.
 
     Raises
     ------
     ConfigError
-        A name that is no stream, a weight below 0 or not finite, or none above 0.
+        No mapping, a name that is no stream, a weight below 0 or not finite, or none above 0.
     """
-    given = dict(weights or {})
+    if weights is not None and not isinstance(weights, Mapping):
+        message = f"weights must map names of features to numbers, got {shown(weights)}"
+        raise ConfigError(message)
+    given = {} if weights is None else {str(name): weight for name, weight in weights.items()}
     unknown = sorted(set(given) - {stream.name for stream in streams})
     if unknown:
         known = ", ".join(repr(name) for name in sorted({stream.name for stream in streams})[:20])
         message = f"weights names {unknown[0]!r}, which is no feature of the reference; there are {known}"
         raise ConfigError(message)
     for name, weight in given.items():
-        if not (math.isfinite(weight) and weight >= 0):
-            message = f"the weight of {name!r} must be a finite number of at least 0, got {weight!r}"
+        if not (is_number(weight) and math.isfinite(weight) and weight >= 0):
+            message = f"the weight of {name!r} must be a finite number of at least 0, got {shown(weight)}"
             raise ConfigError(message)
     kinds = np.array([stream.kind for stream in streams])
-    shares = np.array([float(given.get(stream.name, 1.0)) for stream in streams])
+    unwatched = {name for name, weight in given.items() if weight == 0}
+    shares = np.array(
+        [float(given.get(stream.name, unwatched.isdisjoint(stream.parts))) for stream in streams]
+    )
     for kind, part in _PARTS.items():
         own = kinds == kind
         total = shares[own].sum()

@@ -12,11 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from driftgauge import kernels
-from driftgauge.budget import Budget, one_false_alert
+from driftgauge.budget import Budget
 from driftgauge.calibration import TimeBuckets
 from driftgauge.cells import Counts, Floats
-from driftgauge.detectors._recursion import Recursion
+from driftgauge.detectors._allowance import MIN_EFFECT
+from driftgauge.detectors._recursion import MIN_ROWS, Recursion
 from driftgauge.detectors._scores import normal_scores
+from driftgauge.detectors._settings import budget_of, check_reference, is_number, shown
 from driftgauge.detectors._streams import Stream, shares_of, streams_of
 from driftgauge.detectors._tables import VirtualTables
 from driftgauge.detectors._telling import drift_snapshot
@@ -30,10 +32,6 @@ if TYPE_CHECKING:
 __all__ = ["DriftScore"]
 
 State = dict[str, NDArray[Any]]
-
-# Fewer rows wait for the next evaluation: each costs one step of the budget whatever it weighs. Measured: 5
-# to 100 rows an evaluation differ by a tenth in how fast drift is seen.
-MIN_ROWS: Final = 20
 
 _CHUNK_ROWS: Final = 8_192  # whose e-cells are held at once, one byte a value
 
@@ -58,12 +56,14 @@ class DriftScore:
         Differences of at most this PSI are no drift, 0 to 1. Default 0.01: a mean moved by a tenth of a
         standard deviation.
     weights : mapping of names to numbers, optional
-        How important features are, 1 where not named; 0 is not watched. Names of virtual features too.
+        How important features are, 1 where not named; 0 is not watched, nor is then a virtual feature that
+        is made of it. Names of virtual features too, which hold before that.
 
     Raises
     ------
     ConfigError
-        *min_effect* out of its range, a weight that is negative or of no feature, or none above 0.
+        Something else than what is described, *min_effect* out of its range, a weight that is negative or of
+        no feature, or none above 0.
 
     Examples
     --------
@@ -93,11 +93,13 @@ class DriftScore:
         reference: Reference,
         *,
         budget: Budget | None = None,
-        min_effect: float = 0.01,
+        min_effect: float = MIN_EFFECT,
         weights: Mapping[str, float] | None = None,
     ) -> None:
-        if not (math.isfinite(min_effect) and 0 <= min_effect <= 1):
-            message = f"min_effect must be a PSI from 0 to 1, got {min_effect!r}; 0.01 is the default"
+        check_reference(reference)
+        chosen = budget_of(budget)
+        if not (is_number(min_effect) and 0 <= min_effect <= 1):
+            message = f"min_effect must be a PSI from 0 to 1, got {shown(min_effect)}; 0.01 is the default"
             raise ConfigError(message)
         self.min_effect = float(min_effect)
         calibration = reference.calibration
@@ -105,7 +107,7 @@ class DriftScore:
         ecells = [ecells_of(feature, reference.unnamed_counts.get(feature.name, ())) for feature in features]
         streams = streams_of(features, ecells, calibration)
         shares = shares_of(streams, weights)
-        self._recursion = Recursion(streams, shares, budget or one_false_alert(), self.min_effect)
+        self._recursion = Recursion(streams, shares, chosen, self.min_effect)
         self._features = len(features)
         self._cell_offsets = reference.layout.cell_offsets
         self._cell_map = np.concatenate([own.cell_map for own in ecells])
@@ -114,7 +116,7 @@ class DriftScore:
         self._virtual = VirtualTables.of(() if calibration is None else calibration.virtual)
         self._buckets = TimeBuckets() if calibration is None else calibration.buckets
         self._measured = calibration is not None and calibration.in_time_order
-        self._fingerprint = _fingerprint(reference.id, self.min_effect, shares > 0)
+        self._fingerprint = _fingerprint(reference.id, self.min_effect, self._recursion)
         self._begin()
 
     def _begin(self) -> None:
@@ -261,7 +263,8 @@ class DriftScore:
         Raises
         ------
         StateError
-            When it is of another reference, another *min_effect* or other watched features, or damaged.
+            When it is of another reference, another *min_effect* or other watched features, or of a budget or
+            weights with which other alternatives are worth having; or damaged.
         """
         other = copy(self)
         other._recursion = self._recursion.fresh()
@@ -270,12 +273,17 @@ class DriftScore:
         if not np.array_equal(state.get("fingerprint", ()), own["fingerprint"]):
             message = (
                 "evidence can only go on with the reference, min_effect and watched features that it was "
-                "gathered with; begin without it"
+                "gathered with, and with about the same budget and weights; begin without it"
             )
             raise StateError(message)
         for name, array in own.items():
             if name not in state or state[name].shape != array.shape or state[name].dtype != array.dtype:
                 message = f"the saved evidence is damaged: {name} does not fit; begin without it"
+                raise StateError(message)
+        for name in ("evidence", "moments", "recent", "recent_rows", "recent_seconds"):
+            # NaN would compare as no evidence for ever
+            if not np.isfinite(state[name]).all() or (name == "evidence" and (state[name] < 0).any()):
+                message = f"the saved evidence is damaged: {name} holds what no evidence is; begin without it"
                 raise StateError(message)
         other._recursion.go_on(state)
         other._pending[:] = state["pending"]
@@ -310,8 +318,11 @@ class DriftScore:
         return merged
 
 
-def _fingerprint(reference_id: str, min_effect: float, watched: NDArray[np.bool_]) -> NDArray[np.uint8]:
+def _fingerprint(reference_id: str, min_effect: float, recursion: Recursion) -> NDArray[np.uint8]:
     """Equal for two detectors whose evidence is about the same components."""
     digest = hashlib.sha256(f"{reference_id} {min_effect!r}".encode())
-    digest.update(np.packbits(watched).tobytes())
+    for bank in recursion.banks:
+        for array in (bank.families, bank.cells, bank.sizes):
+            digest.update(array.tobytes())
+    digest.update(recursion.tables.state_offsets.tobytes())
     return np.frombuffer(digest.digest(), np.uint8)

@@ -22,9 +22,10 @@ from typing import Any, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from driftgauge.budget import Budget, one_false_alert
+from driftgauge.budget import Budget
 from driftgauge.cells import FeatureReference, Floats
 from driftgauge.detectors._scores import normal_scores, reference_shares
+from driftgauge.detectors._settings import budget_of, check_reference, is_number
 from driftgauge.ecells import ECells, ecells_of
 from driftgauge.errors import ConfigError, MissingExtraError
 from driftgauge.reference import Reference
@@ -43,11 +44,13 @@ class _Streaming:
         self, reference: Reference, *, budget: Budget | None = None, rows_per_evaluation: float = 100.0
     ) -> None:
         """Give no *budget*, and it is one false alert in 90 days at an evaluation a minute."""
-        if not (math.isfinite(rows_per_evaluation) and rows_per_evaluation > 0):
+        check_reference(reference)
+        wrong = not is_number(rows_per_evaluation) or not math.isfinite(rows_per_evaluation)
+        if wrong or rows_per_evaluation <= 0:
             message = f"rows_per_evaluation must be a finite number above 0, got {rows_per_evaluation!r}"
             raise ConfigError(message)
         self._reference = reference
-        self._budget = one_false_alert() if budget is None else budget
+        self._budget = budget_of(budget)
         self._rows_per_evaluation = float(rows_per_evaluation)
         rng = np.random.default_rng(0)
         tables = [_scores(feature, reference) for feature in reference.features]

@@ -19,9 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from driftgauge import kernels
-from driftgauge.budget import Budget, one_false_alert
+from driftgauge.budget import Budget
 from driftgauge.cells import Floats
 from driftgauge.detectors._monte_carlo import WassersteinNoise
+from driftgauge.detectors._settings import budget_of, check_reference, is_number
 from driftgauge.detectors.run_length import (
     ks_critical_run_length,
     mode_critical_run_length,
@@ -57,9 +58,10 @@ class _SlidingWindow:
 
     def __init__(self, reference: Reference, *, budget: Budget | None = None, size: int = 5_000) -> None:
         """Give no *budget*, and it is one false alert in 90 days at an evaluation a minute."""
+        check_reference(reference)
         self._reference = reference
         self._layout = reference.layout
-        self._budget = one_false_alert() if budget is None else budget
+        self._budget = budget_of(budget)
         self._watched = (
             self._layout.numeric.copy()
             if self._only_numbers
@@ -71,7 +73,7 @@ class _SlidingWindow:
                 "PSIWindow and GWindow watch categories too"
             )
             raise ConfigError(message)
-        if size < _MIN_ROWS:
+        if not (is_number(size) and size >= _MIN_ROWS):
             message = (
                 f"size must be at least {_MIN_ROWS} rows, got {size!r}; noise alone fills a shorter window"
             )

@@ -218,10 +218,15 @@ class _Battery:
     def check_time(self) -> None:
         law = "3, time is an argument"
         first, second, third = self.new(), self.new(), self.new()
-        np.random.seed(1)  # noqa: NPY002 (whoever draws from the global generator is found out)
-        expected = self.feed(first)
-        np.random.seed(2)  # noqa: NPY002
-        for number, (found, known) in enumerate(zip(self.feed(second), expected, strict=True)):
+        held = np.random.get_state()  # noqa: NPY002 (the caller's)
+        try:
+            np.random.seed(1)  # noqa: NPY002 (whoever draws from the global generator is found out)
+            expected = self.feed(first)
+            np.random.seed(2)  # noqa: NPY002
+            again = self.feed(second)
+        finally:
+            np.random.set_state(held)  # noqa: NPY002
+        for number, (found, known) in enumerate(zip(again, expected, strict=True)):
             self.same(law, f"two detectors given the same {number + 1} blocks differ", found, known)
         for number, cells in enumerate(self.cells):
             now = _SECONDS * (number + 1)

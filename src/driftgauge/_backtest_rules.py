@@ -35,7 +35,7 @@ class StaticRule:
             message = f"statistic must be 'psi' or 'ks_p', got {self.statistic!r}"
             raise ConfigError(message)
         top = float("inf") if self.statistic == "psi" else 1.0
-        if not 0 < self.threshold < top:
+        if not isinstance(self.threshold, int | float | np.number) or not 0 < self.threshold < top:
             message = (
                 f"threshold of {self.statistic} must be above 0 and below {top:g}, got {self.threshold!r}"
             )

@@ -1,20 +1,27 @@
-"""The settings of a monitor, checked when it is made: what is wrong with one is said then, or never."""
+"""Settings of a monitor and of a backtest: what is wrong with one is said when it is made, or never."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from os import PathLike
 from typing import Final
 
 import numpy as np
 
 from driftgauge.budget import Budget, one_false_alert
+from driftgauge.detectors._settings import check_reference, is_number, shown
 from driftgauge.detectors.protocol import Detector
 from driftgauge.errors import ConfigError
 from driftgauge.reference import Reference
 from driftgauge.windows import WindowSpec
 
-__all__ = ["DEFAULT_BUDGET", "DEFAULT_MIN_EFFECT", "check_settings", "detector_of"]
+__all__ = [
+    "DEFAULT_BUDGET",
+    "DEFAULT_MIN_EFFECT",
+    "check_settings",
+    "check_whole",
+    "detector_of",
+    "specs_of",
+]
 
 DEFAULT_BUDGET: Final = one_false_alert()
 
@@ -34,35 +41,36 @@ def check_settings(
     rng: object,
 ) -> tuple[WindowSpec, ...]:
     """The windows of a monitor; settings of a wrong type or out of their range raise `ConfigError`."""
-    if not isinstance(reference, Reference):
-        hint = "Reference.fit(training_data)"
-        if isinstance(reference, (str, PathLike)):
-            hint = f"Reference.load({str(reference)!r})"
-        message = f"reference must be a Reference, got {_shown(reference)}; use driftgauge.{hint}"
-        raise ConfigError(message)
-    specs = _specs(windows)
-    for name, value in (("min_rows", min_rows), ("buffer_rows", buffer_rows)):
-        whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-        if not whole or value < 1:  # type: ignore[operator]
-            message = f"{name} must be a whole number and at least 1, got {_shown(value)}"
-            raise ConfigError(message)
-    if not _is_number(tick_seconds) or not 0.001 <= tick_seconds <= 10:  # type: ignore[operator]
-        message = f"tick_seconds must be a number from 0.001 to 10, got {_shown(tick_seconds)}"
+    check_reference(reference)
+    specs = specs_of(windows)
+    check_whole("min_rows", min_rows)
+    check_whole("buffer_rows", buffer_rows)
+    if not is_number(tick_seconds) or not 0.001 <= tick_seconds <= 10:  # type: ignore[operator]
+        message = f"tick_seconds must be a number from 0.001 to 10, got {shown(tick_seconds)}"
         raise ConfigError(message)
     if not callable(clock):
         message = (
             "clock must be a function without arguments that returns seconds since the epoch, such as "
-            f"time.time, got {_shown(clock)}"
+            f"time.time, got {shown(clock)}"
         )
         raise ConfigError(message)
     if rng is not None and not isinstance(rng, np.random.Generator):
         hint = f"{int(rng)}" if isinstance(rng, (int, np.integer)) else "7"
         message = (
-            f"rng must be a numpy.random.Generator or None, got {_shown(rng)}; "
+            f"rng must be a numpy.random.Generator or None, got {shown(rng)}; "
             f"use numpy.random.default_rng({hint})"
         )
         raise ConfigError(message)
     return specs
+
+
+def check_whole(name: str, value: object, least: int = 1) -> int:
+    """*value*, which must be a whole number and at least *least*."""
+    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if not whole or value < least:  # type: ignore[operator]
+        message = f"{name} must be a whole number and at least {least}, got {shown(value)}"
+        raise ConfigError(message)
+    return int(value)  # type: ignore[call-overload,no-any-return]
 
 
 def detector_of(
@@ -75,11 +83,11 @@ def detector_of(
         hint = repr(budget) if isinstance(budget, str) else "'90d'"
         message = (
             "budget must come from driftgauge.one_false_alert, or be None for no drift score, got "
-            f"{_shown(budget)}; use budget=driftgauge.one_false_alert(per={hint})"
+            f"{shown(budget)}; use budget=driftgauge.one_false_alert(per={hint})"
         )
         raise ConfigError(message)
-    if not _is_number(min_effect) or not 0 <= min_effect <= 1:  # type: ignore[operator]
-        message = f"min_effect must be a PSI from 0 to 1, got {_shown(min_effect)}; 0.01 is the default"
+    if not is_number(min_effect) or not 0 <= min_effect <= 1:  # type: ignore[operator]
+        message = f"min_effect must be a PSI from 0 to 1, got {shown(min_effect)}; 0.01 is the default"
         raise ConfigError(message)
     checked = _weights(weights)
     if budget is None:
@@ -103,7 +111,7 @@ def _given(
             lacks = "is a class and not yet a detector"
         message = (
             "detector must be a driftgauge.detectors.Detector made for this reference, got "
-            f"{_shown(detector)}, which {lacks}"
+            f"{shown(detector)}, which {lacks}"
         )
         raise ConfigError(message)
     if budget is not DEFAULT_BUDGET or min_effect != DEFAULT_MIN_EFFECT or weights is not None:
@@ -127,31 +135,27 @@ def _weights(weights: object) -> dict[str, float] | None:
     if weights is None:
         return None
     if not isinstance(weights, Mapping):
-        message = f"weights must map names of features to numbers, got {_shown(weights)}"
+        message = f"weights must map names of features to numbers, got {shown(weights)}"
         raise ConfigError(message)
     for name, weight in weights.items():
-        if not _is_number(weight):
-            message = f"the weight of {name!r} must be a number of at least 0, got {_shown(weight)}"
+        if not is_number(weight):
+            message = f"the weight of {name!r} must be a number of at least 0, got {shown(weight)}"
             raise ConfigError(message)
     return {str(name): float(weight) for name, weight in weights.items()}
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
-
-
-def _specs(windows: object) -> tuple[WindowSpec, ...]:
+def specs_of(windows: object) -> tuple[WindowSpec, ...]:
     """*windows* as a tuple of specifications, each of its own name."""
     if isinstance(windows, WindowSpec):
         message = f"windows must be a list of windows, got one by itself; use windows=[{windows!r}]"
         raise ConfigError(message)
     if isinstance(windows, (str, bytes)) or not isinstance(windows, Iterable):
-        message = f"windows must be a list, got {_shown(windows)}; {_hint(windows)}"
+        message = f"windows must be a list, got {shown(windows)}; {_hint(windows)}"
         raise ConfigError(message)
     specs = tuple(windows)
     for spec in specs:
         if not isinstance(spec, WindowSpec):
-            message = f"windows holds {_shown(spec)}, which is no window; {_hint(spec)}"
+            message = f"windows holds {shown(spec)}, which is no window; {_hint(spec)}"
             raise ConfigError(message)
     names = [spec.name for spec in specs]
     if not names or len(set(names)) < len(names):
@@ -168,9 +172,3 @@ def _hint(window: object) -> str:
     elif isinstance(window, int) and not isinstance(window, bool):
         made = f"rows({window})"
     return f"use windows=[driftgauge.{made}]"
-
-
-def _shown(value: object) -> str:
-    """A value in a message, shortened: it may be a table."""
-    text = repr(value)
-    return text if len(text) <= 60 else f"a {type(value).__name__}"

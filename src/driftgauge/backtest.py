@@ -7,18 +7,19 @@ report.alerts[0].row, report.alerts[0].features
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from os import PathLike
 from typing import TYPE_CHECKING, Any, Final
-
-import numpy as np
 
 from driftgauge._backtest_clock import Clock
 from driftgauge._backtest_report import Alert, BacktestReport, Cause, FeatureReport, RuleReport, Trace
 from driftgauge._backtest_rules import RULES_OF_THUMB, StaticRule, WindowRules, ks_p_below, psi_above
 from driftgauge._backtest_run import Replay
+from driftgauge._settings import DEFAULT_BUDGET, check_whole, detector_of, specs_of
 from driftgauge._time_column import read_times
-from driftgauge.budget import Budget, one_false_alert
-from driftgauge.errors import ConfigError
-from driftgauge.windows import Duration, Rows, WindowSpec
+from driftgauge.budget import Budget
+from driftgauge.detectors._settings import check_reference, shown
+from driftgauge.errors import ConfigError, DataError
+from driftgauge.windows import Duration, WindowSpec
 from driftgauge.windows import rows as row_window
 
 if TYPE_CHECKING:
@@ -105,7 +106,8 @@ def replay(
     Raises
     ------
     ConfigError
-        A setting out of its range; a duration window without *time*.
+        A setting of a wrong type or out of its range; a duration window without *time*; a *time* that is a
+        feature of the reference.
     DataError
         What cannot be read; a *time* that is no column or holds no times; more than 1 % of the rows out of
         order.
@@ -126,25 +128,19 @@ def replay(
     The promise of the budget is about evaluations: one false alert in `Budget.evaluations` of them in the
     mean. Where rows come so slowly that an evaluation is skipped for want of 20 rows, alerts are rarer still.
     """
-    specs = (windows,) if isinstance(windows, Rows | Duration) else tuple(windows)
-    per = _check(specs, time, rows_per_evaluation)
-    if keep_firing < 0:
-        message = f"keep_firing must be at least 0 evaluations, got {keep_firing!r}"
-        raise ConfigError(message)
-    if detector is None:
-        from driftgauge.detectors.drift_score import DriftScore
-
-        detector = DriftScore(
-            reference, budget=budget or one_false_alert(), min_effect=min_effect, weights=weights
-        )
-    elif budget is not None or weights is not None:
-        message = "a detector has its own budget and weights; leave out budget and weights, or detector"
-        raise ConfigError(message)
+    check_reference(reference)
+    specs = specs_of((windows,) if isinstance(windows, WindowSpec) else windows)
+    per = _check(reference, specs, time, rows_per_evaluation)
+    rules = _rules(static_rules)
+    keep_firing = check_whole("keep_firing", keep_firing, least=0)
+    accepted = DEFAULT_BUDGET if budget is None else budget
+    detector = detector_of(reference, accepted, min_effect, weights, detector)
+    assert detector is not None  # it is only without a budget
     run = Replay(
         reference,
         detector,
         Clock(detector.budget.evaluate_seconds, per),
-        [WindowRules(spec, static_rules, reference) for spec in specs] if static_rules else [],
+        [WindowRules(spec, rules, reference) for spec in specs] if rules else [],
         timed=time is not None,
         reset_on_alert=reset_on_alert,
         keep_firing=keep_firing,
@@ -160,6 +156,14 @@ def replay(
 
 def _batches(history: Any) -> Iterable[Any]:
     """Batches of *history*: itself where it is one set of rows, else what it gives one by one."""
+    if isinstance(history, str | bytes | PathLike) or not (
+        hasattr(history, "__iter__") or hasattr(history, "shape")
+    ):
+        message = (
+            f"history must be data or an iterable of batches of it, got {shown(history)}; a file is read by "
+            "driftgauge.files.read_batches"
+        )
+        raise DataError(message)
     whole = isinstance(history, Mapping) or hasattr(history, "shape") or hasattr(history, "column_names")
     if isinstance(history, list | tuple) and history and isinstance(history[0], Mapping):
         # a dict of columns is a batch, a dict of single values a row
@@ -167,17 +171,27 @@ def _batches(history: Any) -> Iterable[Any]:
     return [history] if whole else history
 
 
-def _check(specs: Sequence[WindowSpec], time: str | None, rows_per_evaluation: int | None) -> int | None:
+def _check(
+    reference: Reference, specs: Sequence[WindowSpec], time: str | None, rows_per_evaluation: int | None
+) -> int | None:
     """Rows an evaluation, None where it is cut by time."""
     if time is None:
         for spec in specs:
             if isinstance(spec, Duration):
                 message = f"window {spec!r} needs times; name the column that holds them, or use rows(5_000)"
                 raise ConfigError(message)
+    elif time in reference.names:
+        message = f"time must be the column that says when a row came, got {time!r}, which is a feature"
+        raise ConfigError(message)
     if rows_per_evaluation is None:
         return ROWS_PER_EVALUATION if time is None else None
-    whole = isinstance(rows_per_evaluation, int | np.integer) and not isinstance(rows_per_evaluation, bool)
-    if not whole or rows_per_evaluation < 1:
-        message = f"rows_per_evaluation must be a whole number and at least 1, got {rows_per_evaluation!r}"
-        raise ConfigError(message)
-    return int(rows_per_evaluation)
+    return check_whole("rows_per_evaluation", rows_per_evaluation)
+
+
+def _rules(static_rules: object) -> tuple[StaticRule, ...]:
+    rules = tuple(static_rules) if isinstance(static_rules, Iterable) else (static_rules,)
+    for rule in rules:
+        if not isinstance(rule, StaticRule):
+            message = f"static_rules must be made by psi_above and ks_p_below, got {rule!r}"
+            raise ConfigError(message)
+    return rules

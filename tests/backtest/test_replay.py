@@ -189,15 +189,42 @@ def test_rules_stand_beside_each_window() -> None:
     [
         ({"rows_per_evaluation": 0}, "rows_per_evaluation must be a whole number and at least 1, got 0"),
         ({"rows_per_evaluation": True}, "got True"),
-        ({"keep_firing": -1}, "keep_firing must be at least 0"),
+        ({"keep_firing": -1}, "keep_firing must be a whole number and at least 0, got -1"),
+        ({"keep_firing": "long"}, "got 'long'"),
         ({"windows": duration("1h")}, "needs times; name the column"),
-        ({"budget": one_false_alert()}, "has its own budget"),
+        ({"windows": 5_000}, r"windows must be a list, got 5000; use windows=\[driftgauge.rows\(5000\)\]"),
+        ({"windows": "1d"}, "use windows="),
+        ({"budget": one_false_alert()}, "a detector was given in its place"),
+        ({"min_effect": 0.05}, "a detector was given in its place"),
+        ({"static_rules": [0.2]}, "static_rules must be made by psi_above and ks_p_below, got 0.2"),
         ({"time": "when"}, "'when'"),
+        ({"time": "age"}, "got 'age', which is a feature"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(settings: dict[str, Any], words: str) -> None:
     with pytest.raises((ConfigError, DataError), match=words):
         replay(REFERENCE, history(5), detector=Scripted(REFERENCE), **settings)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"budget": "90d"}, {"min_effect": "x"}, {"weights": ["age"]}, {"detector": 5}]
+)
+def test_settings_of_a_wrong_type_are_refused_by_name(settings: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=next(iter(settings))):
+        replay(REFERENCE, history(5), **settings)
+
+
+@pytest.mark.parametrize("given", [None, 5, "history.csv"])
+def test_what_is_no_history_is_refused(given: Any) -> None:
+    with pytest.raises(DataError, match="history must be data or an iterable of batches"):
+        replay(REFERENCE, given, detector=Scripted(REFERENCE))
+
+
+def test_one_rule_may_stand_without_a_list() -> None:
+    report = replay(
+        REFERENCE, history(100), detector=Scripted(REFERENCE), windows=rows(50), static_rules=psi_above(0.2)
+    )
+    assert [rule.name for rule in report.rules] == ["drift score", "PSI > 0.2"]
 
 
 @pytest.mark.parametrize(("make", "threshold"), [(psi_above, 0.0), (ks_p_below, 0.0), (ks_p_below, 1.0)])

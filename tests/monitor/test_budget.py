@@ -42,7 +42,8 @@ def test_a_budget_prints_as_code_that_makes_it_again() -> None:
             {"per": "1h"},
             ["one in 60 evaluations", "at least 100", "make per longer or evaluate_every shorter"],
         ),
-        ({"per": "90d", "evaluate_every": "1d"}, ["one in 90 evaluations"]),
+        ({"per": "90d", "evaluate_every": "1d"}, ["every 90d", "every 1d", "one in 90 evaluations"]),
+        ({"per": "90s", "evaluate_every": "3s"}, ["every 90s", "every 3s", "one in 30 evaluations"]),
     ],
 )
 def test_what_is_no_budget_is_refused_with_what_would_do(settings: dict[str, Any], words: list[str]) -> None:

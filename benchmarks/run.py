@@ -23,6 +23,7 @@ SCRIPTS = {
     "peers": "bench_peers.py",
     "binning": "bench_binning.py",
     "evidence": "bench_evidence.py",
+    "profile": "bench_profile.py",
     "watch": "bench_watch.py",
     "memory": "bench_memory.py",
     "import": "bench_import.py",

@@ -34,12 +34,24 @@ ROOT = HERE.parent
 BEGIN = "<!-- bench:begin -->"
 END = "<!-- bench:end -->"
 
-ORDER = ("real_data", "peers", "binning", "evidence", "watch", "memory", "import", "scrape", "resolution")
+ORDER = (
+    "real_data",
+    "peers",
+    "binning",
+    "evidence",
+    "profile",
+    "watch",
+    "memory",
+    "import",
+    "scrape",
+    "resolution",
+)
 HEADS = {
     "real_data": "Real data",
     "peers": "KS and PSI against peers",
     "binning": "Binning",
     "evidence": "Evidence of drift",
+    "profile": "Learning a reference",
     "watch": "A watched predict function",
     "memory": "Memory",
     "import": "Import time",

@@ -108,10 +108,16 @@ def test_other_line_ends_differ(command: Command) -> None:
     assert command("alerts", "--check")[0] == 1
 
 
-def test_a_folder_that_is_not_there_is_an_error(command: Command) -> None:
-    status, _, said = command("alerts", "--output", "nowhere")
+def test_a_folder_that_is_not_there_is_made(command: Command) -> None:
+    assert command("alerts", "--output", "not/there/yet")[0] == 0
+    assert Path("not/there/yet/driftgauge.rules.yaml").is_file()
+
+
+def test_a_folder_that_cannot_be_is_an_error(command: Command) -> None:
+    Path("file").touch()
+    status, _, said = command("alerts", "--output", "file")
     assert status == 2
-    assert said == "Error: cannot write 'nowhere/driftgauge.rules.yaml': No such file or directory\n"
+    assert said == "Error: cannot write 'file/driftgauge.rules.yaml': Not a directory\n"
 
 
 def test_wrong_settings_are_an_error_and_write_nothing(command: Command) -> None:

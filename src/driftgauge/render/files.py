@@ -51,7 +51,7 @@ def write(folder: Path, texts: Mapping[str, str]) -> list[str]:
     Raises
     ------
     ConfigError
-        The folder is not there or cannot be written to.
+        The folder cannot be made or written to.
     """
     changed = []
     for name, text in texts.items():
@@ -59,6 +59,7 @@ def write(folder: Path, texts: Mapping[str, str]) -> list[str]:
         try:
             if _on_disk(path) == text:
                 continue
+            path.parent.mkdir(parents=True, exist_ok=True)
             _replace(path, text)
         except OSError as error:
             message = f"cannot write {str(path)!r}: {error.strerror or error}"

@@ -87,7 +87,9 @@ def local_hours(seconds: Floats, timezone: str) -> NDArray[np.int64]:
 
 
 def local_hour(seconds: float, timezone: str) -> int:
-    """`local_hours` of one time, at a twentieth of its cost."""
+    """`local_hours` of one time, at a twentieth of its cost. Of what is no number, 0."""
+    if not math.isfinite(seconds):
+        return 0
     if timezone != "UTC":
         seconds += _offset(timezone, math.floor(seconds / _QUARTER))
     return math.floor(seconds / 3_600)

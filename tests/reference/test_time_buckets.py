@@ -97,3 +97,10 @@ def test_an_unknown_zone_or_cycle_is_refused_with_what_would_do() -> None:
         TimeBuckets(timezone="Mars/Base")
     with pytest.raises(ConfigError, match=r"'hour', .* got 'month'"):
         TimeBuckets(cycle="month")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("timezone", ["UTC", "Europe/Berlin"])
+@pytest.mark.parametrize("seconds", [np.nan, np.inf, -np.inf, 1e300])
+def test_a_clock_gone_mad_stops_nobody(seconds: float, timezone: str) -> None:
+    buckets = TimeBuckets(cycle="hour_weekday", timezone=timezone)
+    assert 0 <= buckets.at(seconds) < 168

@@ -62,7 +62,7 @@ def _rules(screen: Console, report: BacktestReport) -> None:
         "window",
         "alerts",
         "first at row",
-        *(["time"] if timed else []),
+        *(["time (UTC)"] if timed else []),
         "in alert",
         "named first",
     ]
@@ -82,7 +82,8 @@ def _rules(screen: Console, report: BacktestReport) -> None:
             ratio(rule.over_ratio),
             Text(clean(names) if rule.evaluations else "its window was never full"),
         )
-    print_table(screen, table)
+    # all rules look at the same window, as a rule, and the alerts name features again
+    print_table(screen, table, spare=((1,), (len(heads) - 2,), (len(heads) - 1,)))
     screen.print()
 
 
@@ -131,7 +132,8 @@ def _features(screen: Console, report: BacktestReport) -> None:
         words = Text(clean(feature.words))
         table.add_row(Text(clean(feature.name)), number(feature.peak_score, 2), *rows, words)
     if table.row_count:
-        print_table(screen, table)
+        # what happened to a feature stands at its alert; the first rule is the loosest
+        print_table(screen, table, spare=((len(columns),), *((place,) for place in range(3, len(columns)))))
         screen.print()
     if len(virtual) > VIRTUAL:
         screen.print(Text(f"and {len(virtual) - VIRTUAL} more relations between features"))
@@ -187,8 +189,8 @@ def advice(report: BacktestReport) -> list[str]:
 
 
 def _length(seconds: float) -> str:
-    """A length of time in its largest unit of which there are two or more: ``90d``, ``36h``, ``60s``."""
+    """A length of time in a unit of which there are one, or two and more: ``1d``, ``36h``, ``60s``."""
     for size, unit in ((86_400, "d"), (3_600, "h"), (60, "m")):
-        if seconds >= 2 * size:
+        if seconds >= 2 * size or (seconds == size and size > 60):
             return f"{seconds / size:,.0f}{unit}"
     return f"{seconds:.3g}s"

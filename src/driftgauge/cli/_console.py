@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -19,6 +19,11 @@ __all__ = ["Failure", "console", "plain_table", "print_table", "row_progress", "
 
 # Files and logs have no width; this one fits a review and keeps transcripts the same everywhere.
 PIPE_WIDTH: Final = 120
+
+
+# Text that is wider may be folded in a table; what is narrower stays in one line.
+NARROW: Final = 16
+GAP: Final = 3  # between two columns
 
 
 class Failure(click.ClickException):
@@ -55,7 +60,7 @@ def console(*, stderr: bool = False) -> Console:
     )
 
 
-def plain_table(*columns: str, right: tuple[str, ...] = ()) -> Table:
+def plain_table(*columns: str, right: Collection[str] = ()) -> Table:
     """A table with a line under its head; columns in *right* are aligned to the right."""
     from rich import box
     from rich.table import Table
@@ -69,8 +74,13 @@ def plain_table(*columns: str, right: tuple[str, ...] = ()) -> Table:
     return table
 
 
-def print_table(screen: Console, table: Table) -> None:
-    """Prints *table*; where it is not a terminal, without the blanks that would fill up its lines."""
+def print_table(screen: Console, table: Table, *, spare: Sequence[Collection[int]] = ()) -> None:
+    """Prints *table*; where it is not a terminal, without the blanks that would fill up its lines.
+
+    Where the screen has no room for all of it, it goes without the columns of these numbers in *spare*, then
+    without the next ones, until there is.
+    """
+    table = _fitted(screen, table, spare)
     if screen.is_terminal:
         screen.print(table)
         return
@@ -78,6 +88,44 @@ def print_table(screen: Console, table: Table) -> None:
         screen.print(table)
     for line in captured.get().splitlines():
         screen.out(line.rstrip())
+
+
+def _fitted(screen: Console, table: Table, spare: Sequence[Collection[int]]) -> Table:
+    from rich.measure import Measurement
+    from rich.text import Text
+
+    names = [str(column.header) for column in table.columns]
+    rows = list(zip(*(list(column.cells) for column in table.columns), strict=True))
+    widths = [
+        max(
+            [
+                Text(name).cell_len,
+                *(Measurement.get(screen, screen.options, row[place]).maximum for row in rows),
+            ]
+        )
+        for place, name in enumerate(names)
+    ]
+    folding = [not column.no_wrap and widths[place] > NARROW for place, column in enumerate(table.columns)]
+    needed = [NARROW if fold else width for fold, width in zip(folding, widths, strict=True)]
+    left_out: set[int] = set()
+    for places in ((), *spare):
+        left_out.update(places)
+        kept = [place for place in range(len(names)) if place not in left_out]
+        if sum(needed[place] for place in kept) + GAP * (len(kept) - 1) <= screen.width:
+            break
+    fitted = plain_table()
+    for place in kept:
+        column = table.columns[place]
+        fitted.add_column(
+            Text(names[place]),
+            justify=column.justify,
+            overflow="fold",
+            no_wrap=not folding[place],
+            min_width=needed[place],
+        )
+    for row in rows:
+        fitted.add_row(*(row[place] for place in kept))
+    return fitted
 
 
 @contextmanager

@@ -137,7 +137,7 @@ def print_summary(screen: Console, story: Story, tracks: Tracks, day: Day | None
             Text("drift", style="red") if track.drifts else Text("quiet", style="green"),
         )
     if tracks.drifted:
-        print_table(screen, table)
+        print_table(screen, table, spare=((4,), (2,)))
         screen.print()
     for title, quiet in (("Only PSI over 0.2: ", tracks.only_psi), ("Never drifted: ", tracks.quiet)):
         if quiet:

@@ -80,6 +80,9 @@ class Replay:
             [Episodes(rule.name, one.spec.name, keep_firing=keep_firing) for rule in one.rules]
             for one in windows
         ]
+        shares = getattr(detector, "shares", None)
+        # what has no weight is watched by no rule, or the comparison would not be a fair one
+        self._watched = np.ones(size, np.bool_) if shares is None else shares[:size] > 0
         self._crossed = [np.full((len(one.rules), size), -1, np.int64) for one in windows]
 
     def take(self, batch: Any, seconds: Floats | None) -> int:
@@ -119,6 +122,7 @@ class Replay:
             over = window.judge(now_seconds)
             if over is None:
                 continue
+            over &= self._watched
             crossed[over & (crossed < 0)] = row
             for place, one in enumerate(episodes):
                 one.add(row, shown, bool(over[place].any()))

@@ -219,6 +219,24 @@ def test_file_formats_agree(capsys: pytest.CaptureFixture[str]) -> None:
     assert documents[0] == documents[1]
 
 
+@pytest.mark.usefixtures("here")
+def test_a_history_without_a_column_of_the_reference_is_refused_unless_it_is_not_watched(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for ending, write in (("parquet", pd.DataFrame.to_parquet), ("csv", pd.DataFrame.to_csv)):
+        path = tmp_path / f"short.{ending}"
+        write(frame(2_000).drop(columns=["at", "city"]), path, index=False)
+        line = f"driftgauge backtest churn.reference {path} --window 500"
+        status, out, err = answer(capsys, line)
+        assert (status, out) == (2, "")
+        assert "has no column 'city', a feature of the reference; --weight city=0 leaves it out" in err
+        status, out, _ = answer(capsys, f"{line} --weight city=0 --format json")
+        found = json.loads(out)
+        assert status == 0, found["rules"][0]
+        crossed = [feature["rules"] for feature in found["features"] if feature["name"] == "city"]
+        assert [rule["first_row"] for rule in crossed[0]] == [None, None, None]
+
+
 def test_a_story_from_profile_to_backtest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rng = np.random.default_rng(11)
 

@@ -50,6 +50,29 @@ def test_json_has_the_numbers_of_the_function(file: str, capsys: pytest.CaptureF
     assert document["budget_seconds"] == 90 * 86_400
 
 
+def test_weights_are_those_of_the_function(file: str, capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = asked(capsys, file, "--format", "json", "--weight", "age=9", "--weight", "city=0")
+    table = power(Reference.load(file), weights={"age": 9, "city": 0})
+    assert json.loads(out)["rows"] == list(table.to_dict()["rows"])
+    assert {row.feature for row in table.rows} == {"age"}
+
+
+def test_a_wide_model_shows_its_first_features_and_says_how_many_there_are(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = str(tmp_path / "wide.ref")
+    column = [0.0, 1.0] * 500
+    Reference.fit({f"f{number:02d}": column for number in range(13)}, joint=False).save(path)
+    _, out, _ = asked(capsys, path)
+    assert "f09" in out
+    assert "f10" not in out
+    assert "and 3 more features; --feature shows one" in out
+    assert "f12" in asked(capsys, path, "--feature", "f12")[1]
+    assert (
+        len({row["feature"] for row in json.loads(asked(capsys, path, "--format", "json")[1])["rows"]}) == 13
+    )
+
+
 def test_only_features_that_are_asked_for_are_shown(file: str, capsys: pytest.CaptureFixture[str]) -> None:
     _, out, _ = asked(capsys, file, "--feature", "city")
     assert "Bern -20%" in out
@@ -62,6 +85,11 @@ def test_only_features_that_are_asked_for_are_shown(file: str, capsys: pytest.Ca
         (("--feature", "cty"), "no feature 'cty' in this reference; there are age, city"),
         (("--shift", "-1"), "shift must be a number of standard deviations above 0"),
         (("--budget", "1h", "--evaluate-every", "1h"), "at least 100 are needed"),
+        (("--budget", "3x"), "Invalid value for '--budget': '3x' is no length of time"),
+        (("--evaluate-every", "often"), "Invalid value for '--evaluate-every': 'often'"),
+        (("--min-effect", "2"), "--min-effect"),
+        (("--weight", "age"), "'age' is not a feature's name, =, and a number"),
+        (("--weight", "aeg=2"), "weights names 'aeg', which is no feature"),
         (("--rows-per-evaluation", "0"), "--rows-per-evaluation"),
     ],
 )

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from driftgauge.errors import DriftgaugeError
+from driftgauge.cli._options import budget_options, min_effect_option, weight_option
+from driftgauge.errors import DataError, DriftgaugeError
 
 if TYPE_CHECKING:
     from driftgauge.backtest import BacktestReport
@@ -29,20 +30,6 @@ def _window(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> t
     return tuple(rows(int(value)) if value.isdigit() else duration(value) for value in values)
 
 
-def _weights(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, float] | None:
-    found = {}
-    for value in values:
-        name, equals, number = value.rpartition("=")
-        try:
-            found[name] = float(number)
-        except ValueError:
-            equals = ""
-        if not equals:
-            message = f"{value!r} is not a feature's name, =, and a number"
-            raise click.BadParameter(message)
-    return found or None
-
-
 def _plot(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
     if value is not None and not value.lower().endswith(PLOTS):
         message = f"{value!r} must end in {' or '.join(PLOTS)}"
@@ -53,25 +40,15 @@ def _plot(_: click.Context, __: click.Parameter, value: str | None) -> str | Non
 @click.command("backtest", short_help="Replay history: which alerts would have fired.")
 @click.argument("reference", type=click.Path())
 @click.argument("file", type=click.Path())
-@click.option("--budget", "per", default="90d", show_default=True, help="One false alert in so much time.")
-@click.option("--evaluate-every", default="60s", show_default=True, help="Time between two evaluations.")
+@budget_options
 @click.option("--time", metavar="COLUMN", help="When each row came; evaluations are cut by it.")
 @click.option(
     "--rows-per-evaluation",
     type=click.IntRange(min=1),
     help="Cut evaluations by rows instead. [default without --time: 20]",
 )
-@click.option(
-    "--min-effect", type=float, default=0.01, show_default=True, help="Drift of a smaller PSI is none."
-)
-@click.option(
-    "--weight",
-    "weights",
-    multiple=True,
-    metavar="NAME=NUMBER",
-    callback=_weights,
-    help="How much a feature matters, the others being 1; 0 does not watch it.",
-)
+@min_effect_option
+@weight_option
 @click.option(
     "--window",
     "windows",
@@ -141,15 +118,25 @@ def _replay(path: str, file: str, budget: Budget, **settings: Any) -> tuple[Refe
     from driftgauge.reference import Reference
 
     reference = Reference.load(path)
-    total = total_rows(file)
-    columns = None
-    if total:
-        # Parquet keeps columns apart, so only those that are replayed need to be read.
-        wanted = {*reference.names, settings["time"]}
-        first = next(iter(read_batches(file, batch_rows=1)))
-        columns = [name for name in first.column_names if name in wanted]
     # a code such as 0123 must not become the number 123 on its way from a file without types
     text = {feature.name for feature in reference.features if feature.dtype == "categorical"}
+    total = total_rows(file)
+    there = next((batch.column_names for batch in read_batches(file, batch_rows=1, text=text)), None)
+    columns = None
+    if there is not None:
+        weights = settings["weights"] or {}
+        absent = [name for name in reference.names if name not in there and weights.get(name) != 0]
+        if absent:
+            # As missing values they would be drift, from the first evaluation to the last.
+            message = (
+                f"{file!r} has no column {absent[0]!r}, a feature of the reference; --weight {absent[0]}=0 "
+                f"leaves it out"
+            ) + (f", {len(absent)} columns are lacking in all" if len(absent) > 1 else "")
+            raise DataError(message)
+        if total:
+            # Parquet keeps columns apart, so only those that are replayed need to be read.
+            wanted = {*reference.names, settings["time"]}
+            columns = [name for name in there if name in wanted]
     with row_progress(f"backtest {file}", total) as on_rows:
         batches = read_batches(file, columns=columns, text=text)
         return reference, replay(reference, batches, budget=budget, on_rows=on_rows, **settings)

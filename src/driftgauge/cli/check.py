@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from driftgauge.cli._options import min_effect_option
 from driftgauge.cli.profile import names_option
 from driftgauge.errors import DataError, ReferenceFileError
 
@@ -58,13 +59,7 @@ def _limit(flag: str, default: str, text: str) -> Callable[[Any], Any]:
 @_limit("--unseen", "0.05", "Drift when the ratio of unseen categories rises by more.")
 @_limit("--out-of-range", "0.05", "Drift when the out-of-range ratio rises by more.")
 @_limit("--score", "off", "Drift when the drift score is over this; 1 is one false alarm in 1,000 files.")
-@click.option(
-    "--min-effect",
-    type=click.FloatRange(0, 1),
-    default=0.01,
-    show_default=True,
-    help="What the drift score takes as no drift, as PSI.",
-)
+@min_effect_option
 @click.option(
     "--min-rows",
     type=click.IntRange(min=1),
@@ -238,6 +233,8 @@ def _write(comparison: Comparison, style: str) -> None:
 
 
 COLUMNS = ("feature", "score", "PSI", "noise", "KS", "noise", "missing", "unseen", "out of range", "result")
+# What a terminal of 80 columns has no room for: PSI covers KS, and what is wrong with a ratio is said below.
+SPARE = ((4, 5), (8,), (7,), (6,))
 STYLES = {"drift": "bold red", "could not tell": "yellow", "no drift": "green"}
 
 
@@ -254,7 +251,7 @@ def _print(comparison: Comparison) -> None:
         for feature in verdict.features:
             result = Text(feature.result, style=STYLES[feature.result])
             table.add_row(Text(clean(feature.name)), *_numbers(feature), result)
-        print_table(screen, table)
+        print_table(screen, table, spare=SPARE)
         screen.print()
     for feature in verdict.features:
         if told := why(feature):

@@ -7,22 +7,28 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from driftgauge.cli._options import budget_options, min_effect_option, weight_option
+
 if TYPE_CHECKING:
     from driftgauge.power import PowerTable
 
 __all__ = ["command"]
 
+FEATURES = 10  # of some 13 lines each; more scroll off the screen
+
 
 @click.command("power", short_help="What drift would be seen, after how many rows.")
 @click.argument("reference", type=click.Path())
-@click.option("--budget", "per", default="90d", show_default=True, help="One false alert in so much time.")
-@click.option("--evaluate-every", default="60s", show_default=True, help="Time between two evaluations.")
+@budget_options
 @click.option(
-    "--rows-per-evaluation", type=click.IntRange(min=1), default=100, show_default=True, help="Rows in it."
+    "--rows-per-evaluation",
+    type=click.IntRange(min=1),
+    default=100,
+    show_default=True,
+    help="Rows that come between two evaluations.",
 )
-@click.option(
-    "--min-effect", type=float, default=0.01, show_default=True, help="Drift of a smaller PSI is none."
-)
+@min_effect_option
+@weight_option
 @click.option(
     "--shift",
     type=float,
@@ -30,7 +36,9 @@ __all__ = ["command"]
     show_default=True,
     help="Smallest move of a mean that matters, in standard deviations; suggestions are for it.",
 )
-@click.option("--feature", "features", multiple=True, metavar="NAME", help="Only this one; more than once.")
+@click.option(
+    "--feature", "features", multiple=True, metavar="NAME", help="Show only this one; may be repeated."
+)
 @click.option("--format", "style", type=click.Choice(["table", "json"]), default="table", show_default=True)
 def command(
     reference: str, per: str, evaluate_every: str, features: tuple[str, ...], style: str, **settings: Any
@@ -82,8 +90,10 @@ def _show(table: PowerTable, features: tuple[str, ...]) -> None:
     right = ("PSI", "rows to alarm", "window for PSI")
     drawn = plain_table("feature", "drift", *right, right=right)
     last = None
+    named = list(dict.fromkeys(row.feature for row in table.rows))
+    shown = features or named[:FEATURES]
     for row in table.rows:
-        if features and row.feature not in features:
+        if row.feature not in shown:
             continue
         drawn.add_row(
             Text(clean(row.feature) if row.feature != last else "", overflow="fold"),
@@ -94,6 +104,13 @@ def _show(table: PowerTable, features: tuple[str, ...]) -> None:
         )
         last = row.feature
     print_table(screen, drawn)
+    if len(named) > len(shown) and not features:
+        screen.print(
+            Text(
+                f"and {len(named) - len(shown):,} more features; --feature shows one, --format json has all"
+            ),
+            soft_wrap=True,
+        )
     days = table.budget_seconds / 86_400
     screen.print(
         Text(

@@ -160,6 +160,12 @@ def test_evidence_decides_only_when_it_is_asked_to(score: float, limit: float | 
     assert verdict.features[0].drift is not None
 
 
+def test_evidence_that_was_asked_for_and_could_not_be_weighed_is_no_all_clear() -> None:
+    few = snapshot(statistics(), rows=15)
+    assert judge(few, Thresholds(score=1.0), min_rows=1).result == "could not tell"
+    assert judge(few, Thresholds(), min_rows=1).result == "no drift"
+
+
 def test_evidence_takes_no_other_reason_away() -> None:
     verdict = judge(snapshot(statistics(psi=1.0), drift=drift(evidence(score=0.0))), Thresholds(score=1.0))
     assert verdict.result == "drift"

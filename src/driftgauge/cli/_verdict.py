@@ -165,6 +165,10 @@ def judge(
     if live.rows < min_rows or not statistics:
         return unknown(f"{live.rows:,} rows are fewer than the {min_rows:,} needed", rows=live.rows)
     drift = snapshot.drift
+    if thresholds.score is not None and drift is None:
+        return unknown(
+            f"{live.rows:,} rows are too few for a drift score, which was asked for", rows=live.rows
+        )
     evidence = {} if drift is None else {each.name: each for each in drift.features}
     verdicts = tuple(
         _absent(feature)

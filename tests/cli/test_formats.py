@@ -8,7 +8,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from cli_snapshots import snapshot, statistics
+from cli_snapshots import drift, evidence, snapshot, statistics
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -105,6 +105,17 @@ def test_junit_counts_add_up() -> None:
     assert [len(case) for case in suite] == [0, 1, 1]
     broken = ElementTree.fromstring(to_junit(comparison(unknown("broken"))).encode())[0]
     assert (broken.get("tests"), broken.get("failures"), broken.get("errors")) == ("1", "0", "1")
+
+
+def test_junit_fails_when_features_drift_only_together() -> None:
+    told = drift(evidence(score=0.1), virtual=(evidence("age - score", 1.5, "virtual"),))
+    for limit, failures in ((1.0, 1), (2.0, 0)):
+        verdict = judge(snapshot(statistics(), drift=told), Thresholds(score=limit))
+        suite = ElementTree.fromstring(to_junit(comparison(verdict)).encode())[0]
+        assert suite.get("failures") == str(failures) == str(verdict.exit_status)
+        assert suite.get("tests") == str(len(suite.findall("testcase"))) == str(1 + failures)
+        messages = [failure.get("message") for failure in suite.iter("failure")]
+        assert messages == [verdict.explanation] * failures
 
 
 @pytest.mark.parametrize("nothing", [None, math.nan])

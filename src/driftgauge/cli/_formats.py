@@ -229,11 +229,20 @@ def _row(feature: FeatureVerdict) -> str:
 
 
 def to_junit(comparison: Comparison) -> str:
-    """JUnit XML: one test case per feature; drift is a failure, what could not be compared an error."""
+    """JUnit XML: one test case per feature; drift is a failure, what could not be compared an error.
+
+    A test case of its own fails where features drifted together and none by itself.
+    """
     verdict = comparison.verdict
     model, cases = comparison.model or "driftgauge", verdict.features
     errors = sum(case.result == "could not tell" for case in cases)
-    suite = _suite(tests=len(cases) or 1, failures=len(verdict.drifted), errors=errors if cases else 1)
+    # No feature by itself is over its limit, and yet the exit status is 1: somebody must be told why.
+    together = verdict.result == "drift" and not verdict.drifted
+    suite = _suite(
+        tests=(len(cases) or 1) + together,
+        failures=len(verdict.drifted) + together,
+        errors=errors if cases else 1,
+    )
     if not cases:
         case = ElementTree.SubElement(suite, "testcase", classname=_xml(model), name="comparison")
         ElementTree.SubElement(case, "error", message=_xml(verdict.explanation), type=verdict.result)
@@ -244,6 +253,9 @@ def to_junit(comparison: Comparison) -> str:
             tag = "failure" if feature.result == "drift" else "error"
             node = ElementTree.SubElement(case, tag, message=_xml(feature.explanation), type=feature.result)
             node.text = _xml("\n".join(reason.text for reason in feature.reasons))
+    if together:
+        case = ElementTree.SubElement(suite, "testcase", classname=_xml(model), name="all features together")
+        ElementTree.SubElement(case, "failure", message=_xml(verdict.explanation), type=verdict.result)
     suites = ElementTree.Element("testsuites")
     suites.append(suite)
     ElementTree.indent(suites)

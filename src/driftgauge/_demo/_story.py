@@ -121,7 +121,8 @@ class Story:
             for hour, rides, self._now_seconds in told:
                 self._total_error += abs(self._predict(hour) - rides)
                 self._sent += 1
-                # At once, for the stream's clock runs a million times too fast for the thread behind.
+                # At once, for the stream's clock runs a million times too fast for the thread behind. Hours
+                # are compared with the same hours: three counted as one make a drift of the hour itself.
                 self.monitor.flush()
             self._now_seconds = float(day.seconds[0] // DAY_SECONDS + 1) * DAY_SECONDS
             yield Day(str(day.days[0]), self._sent, self.monitor.snapshot())

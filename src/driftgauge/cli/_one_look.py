@@ -38,21 +38,11 @@ class OneLook:
     """
 
     def __init__(self, reference: Reference, there: Collection[str], min_effect: float) -> None:
-        absent = {name for name in reference.names if name not in there}
-        weights = dict.fromkeys(absent, 0.0)
-        calibration = reference.calibration
-        if calibration is not None:
-            lacking = {reference.number(name) for name in absent}
-            weights |= {
-                virtual.name: 0.0
-                for virtual in calibration.virtual
-                if lacking & set(virtual.features.tolist())
-            }
         self._detector = DriftScore(
-            reference.with_calibration(_without_hours(calibration)),
+            reference.with_calibration(_without_hours(reference.calibration)),
             budget=Budget(per_seconds=FILES, evaluate_seconds=1),
             min_effect=min_effect,
-            weights=weights or None,
+            weights={name: 0.0 for name in reference.names if name not in there},
         )
 
     def add(self, indices: NDArray[np.uint16]) -> None:

@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from driftgauge._bursts import largest_bursts
 from driftgauge._dependence import BLOCK_ROWS, BlockMoments, Integers
 from driftgauge._features import FeatureSet
 from driftgauge._half_replay import HalfReplay
@@ -133,6 +134,7 @@ class Calibrator:
         counts[: len(feature_counts)] = feature_counts
         by_bucket = np.split(season.counts, self._offsets[1:-1], axis=1)
         by_stream = np.split(effects, moments.score_offsets[1:])
+        bursts = largest_bursts(moments, effects, season.counts, season.matched)
         return Calibration(
             rows=moments.rows,
             in_time_order=times.in_order,
@@ -143,9 +145,10 @@ class Calibrator:
                     counts=own,
                     bucket_counts=np.ascontiguousarray(buckets) if matched else None,
                     design_effects=effect.astype(np.float32),
+                    largest_burst=burst,
                 )
-                for own, buckets, effect, matched in zip(
-                    counts, by_bucket, by_stream, season.matched.tolist(), strict=True
+                for own, buckets, effect, matched, burst in zip(
+                    counts, by_bucket, by_stream, season.matched.tolist(), bursts.tolist(), strict=True
                 )
             ),
         )

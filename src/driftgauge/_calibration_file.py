@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -46,6 +47,7 @@ def pack_calibration(calibration: Calibration) -> tuple[dict[str, Any], dict[str
         "virtual_counts": _joined([each.counts for each in calibration.streams[features:]], np.float64),
         "bucket_counts": _joined(bucket_counts, np.uint32),
         "design_effects": _joined([each.design_effects for each in calibration.streams], np.float64),
+        "largest_bursts": np.array([each.largest_burst for each in calibration.streams]),
     }
     return header, arrays
 
@@ -58,7 +60,7 @@ def unpack_calibration(
     header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], features: FeatureSet
 ) -> Calibration:
     """What `pack_calibration` laid down; `ValueError` where the parts do not fit each other."""
-    numbers, weights, edges, counts, bucket_counts, effects = (
+    numbers, weights, edges, counts, bucket_counts, effects, bursts = (
         ArrayReader(arrays[name], np.dtype(dtype))
         for name, dtype in (
             ("virtual_features", np.int32),
@@ -67,6 +69,7 @@ def unpack_calibration(
             ("virtual_counts", np.float64),
             ("bucket_counts", np.uint32),
             ("design_effects", np.float64),
+            ("largest_bursts", np.float64),
         )
     )
     virtual = tuple(
@@ -90,9 +93,10 @@ def unpack_calibration(
                 counts=each,
                 bucket_counts=by_bucket,
                 design_effects=effects.take(size + 4).astype(np.float32),
+                largest_burst=float(bursts.take(1)[0]),
             )
         )
-    for reader in (numbers, weights, edges, counts, bucket_counts, effects):
+    for reader in (numbers, weights, edges, counts, bucket_counts, effects, bursts):
         reader.finish()
     score = header["half_score"]
     calibration = Calibration(
@@ -119,6 +123,7 @@ def _check(calibration: Calibration, features: FeatureSet) -> None:
         and all(
             bool(np.isfinite(each.design_effects).all())
             and bool((each.design_effects >= 1).all())
+            and 0 <= each.largest_burst < math.inf
             and bool(np.isfinite(each.counts).all())
             and bool((each.counts >= 0).all())
             and (each.bucket_counts is None or int(each.bucket_counts.sum()) == calibration.rows)

@@ -98,11 +98,14 @@ class StreamCalibration:
         Variance inflation by dependence between neighbouring rows, at least 1: of the four score functions
         (location, scale, cubic, quartic), then of each e-cell's indicator. All ones when the order of the
         reference's rows is not known.
+    largest_burst : float
+        Rows of the largest burst into one e-cell; 0 where there was none or the order is not known.
     """
 
     counts: Floats
     bucket_counts: NDArray[np.uint32] | None
     design_effects: NDArray[np.float32]
+    largest_burst: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

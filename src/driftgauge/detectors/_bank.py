@@ -24,7 +24,12 @@ from driftgauge.cells import Floats
 from driftgauge.detectors._allowance import most_errors, needed_errors, standard_errors
 from driftgauge.detectors._alternatives import DROP, SPIKE, alternatives
 from driftgauge.detectors._scores import SCORES, normal_scores, reference_shares, score_functions
-from driftgauge.detectors._tempering import cluster_exponents, share_bounds, tail_exponents
+from driftgauge.detectors._tempering import (
+    burst_exponents,
+    cluster_exponents,
+    share_bounds,
+    tail_exponents,
+)
 
 __all__ = ["DROP", "SPIKE", "Bank", "normal_scores", "score_functions"]
 
@@ -119,6 +124,7 @@ class Bank:
         bucket_counts: NDArray[np.integer] | None = None,
         inflation: Floats | None = None,
         needed: float | None = None,
+        largest_burst: float = 0.0,
     ) -> Bank:
         """The bank of a stream.
 
@@ -144,9 +150,9 @@ class Bank:
             reference's errors are allowed for, see `driftgauge.detectors._allowance`. None: the most standard
             errors in every component, whatever the budget.
         """
-        return _Builder(counts, ordered, rows, min_effect, design_effects, inflation, needed).build(
-            bucket_counts
-        )
+        return _Builder(
+            counts, ordered, rows, min_effect, design_effects, inflation, needed, largest_burst
+        ).build(bucket_counts)
 
 
 class _Builder:
@@ -161,6 +167,7 @@ class _Builder:
         design_effects: NDArray[np.floating] | None,
         inflation: Floats | None,
         needed: float | None,
+        largest_burst: float,
     ) -> None:
         self.counts = np.asarray(counts, np.float64)
         self.rows = max(rows, 1)
@@ -169,6 +176,7 @@ class _Builder:
         self.most_errors = most_errors(rows)
         self.inflation = np.ones(self.counts.size) if inflation is None else inflation
         self.needed = needed
+        self.largest_burst = largest_burst
         self.functions = score_functions(self.counts, ordered)
         self.known_order = design_effects is not None
         ecells = self.counts.size
@@ -250,7 +258,7 @@ class _Builder:
             likelihood = np.exp(np.minimum(ratios, 300.0))
             grown = (likelihood * ratios) @ self.shares
             deviation = np.sqrt(((likelihood - 1) ** 2) @ self.shares)
-            evidence = self.needed - np.log(self.weights / self.weights.sum())
+            evidence = self._evidence(self.needed)
             return needed_errors(evidence, deviation, grown)
 
     def _standard_errors(self, rows: float) -> Floats:
@@ -307,7 +315,16 @@ class _Builder:
         exponents[self.spikes] = np.minimum(exponents[self.spikes], clustered)
         finite = tail_exponents(ratios[self.tilts], self.cell_effects)
         exponents[self.tilts] = np.minimum(exponents[self.tilts], finite)
-        return exponents
+        if self.needed is None:
+            return exponents
+        evidence = self._evidence(self.needed)
+        alone = burst_exponents(ratios, self.shares, self.rows, self.largest_burst, evidence, self.needed)
+        return np.asarray(np.minimum(exponents, alone))
+
+    def _evidence(self, needed: float) -> Floats:
+        """Log evidence at which each component alone raises an alert, float64[C]."""
+        evidence: Floats = needed - np.log(self.weights / self.weights.sum())
+        return evidence
 
 
 def _log_ratios(

@@ -49,6 +49,8 @@ class Stream:
     bucket_counts : uint32[H, K] or None
     inflation : float64[K] or None
         As `driftgauge.ecells.ECells.inflation`; None where every count was counted.
+    largest_burst : float
+        Rows of the reference's largest burst into one e-cell; 0 where none is known.
     parts : tuple of str
         Names of the features that a virtual feature is made of.
     """
@@ -63,6 +65,7 @@ class Stream:
     design_effects: NDArray[np.float32] | None = None
     bucket_counts: NDArray[np.uint32] | None = None
     inflation: Floats | None = None
+    largest_burst: float = 0.0
     parts: tuple[str, ...] = ()
 
     @property
@@ -80,6 +83,7 @@ class Stream:
             None if self.inflation is None else self.inflation.tobytes(),
             None if effects is None else effects.tobytes(),
             None if buckets is None else buckets.tobytes(),
+            self.largest_burst,
         )
 
     def bank(self, min_effect: float, needed: float) -> Bank:
@@ -93,6 +97,7 @@ class Stream:
             bucket_counts=self.bucket_counts,
             inflation=self.inflation,
             needed=needed,
+            largest_burst=self.largest_burst,
         )
 
 
@@ -122,6 +127,7 @@ def streams_of(
             design_effects=learned[number].design_effects if learned is not None and in_order else None,
             bucket_counts=None if learned is None else learned[number].bucket_counts,
             inflation=own.inflation,
+            largest_burst=learned[number].largest_burst if learned is not None and in_order else 0.0,
         )
         for number, (feature, own) in enumerate(zip(features, ecells, strict=True))
     ]
@@ -140,6 +146,7 @@ def streams_of(
                 rows=calibration.rows,
                 design_effects=stream.design_effects if in_order else None,
                 bucket_counts=stream.bucket_counts,
+                largest_burst=stream.largest_burst if in_order else 0.0,
                 parts=tuple(features[number].name for number in virtual.features.tolist()),
             )
         )

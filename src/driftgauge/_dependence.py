@@ -27,8 +27,8 @@ _MIN_BLOCKS: Final = 8
 _VARIANCE_ERRORS: Final = 3.0
 _CORRELATION_ERRORS: Final = 2.5
 
-# Functions that count as dependent before all of a stream's are taken as what their short blocks show.
-_FEW_DEPENDENT: Final = 3
+# A variance ratio of short blocks that is so many standard errors over 1 makes the whole stream dependent.
+_DEPENDENT_ERRORS: Final = 5.0
 _SHORT_LEVELS: Final = 2
 
 
@@ -255,7 +255,7 @@ class BlockMoments:
             rows = np.maximum(counts[:, own].sum(axis=1, keepdims=True), 1.0)
             mean = counts[:, own] @ g.T / rows
             variance, kurtosis = _residual_law(counts[:, own], g, mean)
-            best, short = np.ones(g.shape[0]), np.ones(g.shape[0])
+            best, short, dependent = np.ones(g.shape[0]), np.ones(g.shape[0]), False
             for level, length in enumerate(LENGTHS):
                 blocks = int(self._blocks[level])
                 if blocks < _MIN_BLOCKS:
@@ -279,7 +279,8 @@ class BlockMoments:
                 best = np.maximum(best, np.where(ratio > 1 + _VARIANCE_ERRORS * error, effect, 1.0))
                 if level < _SHORT_LEVELS:
                     short = np.maximum(short, ratio)
-            if (best[:4] > 1).any() or (best > 1).sum() >= _FEW_DEPENDENT:
+                    dependent = dependent or bool((ratio > 1 + _DEPENDENT_ERRORS * error).any())
+            if dependent:
                 best = np.maximum(best, short)
             effects.append(best)
         return np.concatenate(effects)

@@ -19,10 +19,10 @@ _BURST_ERRORS: Final = 6.0
 _BURST_ROWS: Final = 6.0
 _USUAL_ERRORS: Final = 3.0
 
-# Clusters of geometric length, such as the time an autoregression stays in an e-cell, have a longest in n rows
-# of about ln(n / c) times their mean length c, and tempering by the design effect allows for those. In parts
-# of that, the largest burst was 0.18 to 0.36 for autoregressions of 0.9 and 0.99, 0.25 to 0.58 for geometric
-# bursts and 0.40 to 1.05 for Pareto's, in 12 references each of 50,000 rows or more.
+# Clusters of geometric length, such as the time an autoregression stays in an e-cell, have in n rows a
+# longest of about ln(n / c) times their mean length c, and tempering by the design effect allows for those.
+# In parts of that, the largest burst was 0.18 to 0.36 for autoregressions of 0.9 and 0.99, 0.25 to 0.58 for
+# geometric bursts and 0.40 to 1.05 for Pareto's, in 12 references each of 50,000 rows or more.
 _LONGEST_PART: Final = 0.38
 
 # A stream is dependent when a score function is, or as many of its functions. Then each ratio of the two

@@ -180,7 +180,7 @@ def test_thresholds_of_the_alerts_are_those_of_the_boards() -> None:
     text = json.dumps(render_boards(settings))
     assert '"value": 0.125' in text
     assert '"value": 2.5' in text
-    assert ">= 2.5" in text
+    assert "> bool 2.5" in text
 
 
 def test_settings_of_boards_are_followed() -> None:

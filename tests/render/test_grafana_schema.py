@@ -33,7 +33,8 @@ def typed(tmp_path: Path) -> Callable[[dict[str, Any]], str]:
     node, compiler = shutil.which("node"), MODULES / "typescript" / "bin" / "tsc"
     if node is None or not compiler.is_file() or not (MODULES / "@grafana" / "schema").is_dir():
         unavailable(
-            f"node, or typescript and @grafana/schema in {MODULES}, are not installed: `make test` brings them"
+            f"node, or typescript and @grafana/schema in {MODULES}, are not installed: "
+            "`make test` brings them"
         )
     (tmp_path / "node_modules").symlink_to(MODULES)
     shutil.copy(HERE / "grafana.ts", tmp_path)

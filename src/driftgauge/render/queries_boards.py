@@ -6,7 +6,7 @@ of a ratio over replicas of unequal traffic is the ratio of nothing. What adds u
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from driftgauge.render.queries import REFERENCE, by, fleet_statistic
@@ -14,8 +14,6 @@ from driftgauge.render.settings import RenderSettings
 
 __all__ = [
     "alerts_firing",
-    "bin_excess",
-    "bin_share",
     "board_series",
     "cause",
     "distance_from_median",
@@ -38,7 +36,6 @@ __all__ = [
     "over_noise",
     "per_replica",
     "rate",
-    "reference_bin_share",
     "references_in_force",
     "replicas",
     "rise",
@@ -52,9 +49,6 @@ __all__ = [
 
 _RATE: Final = "$__rate_interval"
 _DRIFT: Final = ("feature_drift_score", "feature_drift_onset_timestamp_seconds")
-_LAST: Final = 'next_bin=""'
-_NOT_LAST: Final = 'next_bin!=""'
-Cumulative = Callable[..., str]
 
 
 def board_series(settings: RenderSettings, name: str, *matchers: str) -> str:
@@ -98,8 +92,8 @@ def fewest(expression: str, *labels: str) -> str:
 
 
 def how_many(expression: str, line: float) -> str:
-    """How many series are at *line* or above it."""
-    return f"sum({expression} >= bool {line:g})"
+    """How many series are above *line*."""
+    return f"sum({expression} > bool {line:g})"
 
 
 def rate(series: str, *labels: str) -> str:
@@ -127,7 +121,7 @@ def top(expression: str, course: str, label: str, step: str = "") -> str:
 def drifting_seconds(settings: RenderSettings, labels: tuple[str, ...], *matchers: str) -> str:
     """How long the first drifted feature among each of *labels* has been so; 0 where none is."""
     score, onset = (board_series(settings, name, *matchers) for name in _DRIFT)
-    drifted = f"{onset} and {score} >= {settings.thresholds.drift_score:g}"
+    drifted = f"{onset} and {score} > {settings.thresholds.drift_score:g}"
     return f"time() - min by {by(labels)} ({drifted}) or 0 * max by {by(labels)} ({score})"
 
 
@@ -253,65 +247,6 @@ def new_series(settings: RenderSettings, name: str, label: str) -> str:
     each = by(labels.model, label)
     now = board_series(settings, name, f'{labels.model}=~"$model"')
     return f"count by {each} ({now}) unless count by {each} ({now} offset 5m)"
-
-
-def bin_share(settings: RenderSettings, range: str) -> str:
-    """Share of all rows in *range* that fell into each bin, with the bin's label and what it holds."""
-    return _with_range(settings, _share_in(settings, range))
-
-
-def reference_bin_share(settings: RenderSettings) -> str:
-    """Share of the reference's rows in each bin, with the bin's label and what it holds."""
-    return _with_range(settings, _reference_share(settings))
-
-
-def bin_excess(settings: RenderSettings, range: str) -> str:
-    """Share of the rows in *range* in each bin, less the reference's."""
-    return _with_range(settings, f"{_share_in(settings, range)} - {_reference_share(settings)}")
-
-
-def _share_in(settings: RenderSettings, range: str) -> str:
-    here = known(settings, feature=True)
-
-    def grown(*matchers: str) -> str:
-        counter = board_series(settings, "feature_bin_rows_total", *here, *matchers)
-        return _of_reference(settings, f"increase({counter}[{range}])")
-
-    return f"({_alone('sum', grown)}) / scalar(sum({grown(_LAST)}) > 0)"
-
-
-def _reference_share(settings: RenderSettings) -> str:
-    here = known(settings, feature=True)
-
-    def ratio(*matchers: str) -> str:
-        return _of_reference(
-            settings, board_series(settings, "feature_reference_bin_ratio", *here, *matchers)
-        )
-
-    return f"({_alone('max', ratio)})"
-
-
-def _of_reference(settings: RenderSettings, expression: str) -> str:
-    """Series of replicas whose reference is the one chosen: bins of two references have nothing in common."""
-    labels = settings.labels
-    matchers = (*known(settings), 'reference_id=~"$reference"')
-    return f"{expression} and on {by(labels.job, labels.instance, labels.one_version)} " + board_series(
-        settings, "reference_info", *matchers
-    )
-
-
-def _alone(operation: str, cumulative: Cumulative) -> str:
-    """Bins by themselves, from bins that hold all before them: each less the one that names it as next."""
-    before = f"{operation} by (next_bin) ({cumulative(_NOT_LAST)})"
-    shifted = f'sum by (bin) (label_replace({before}, "bin", "$1", "next_bin", "(.+)"))'
-    own = f"{operation} by (bin) ({cumulative()})"
-    return f"{own} - ({shifted} or 0 * {own})"
-
-
-def _with_range(settings: RenderSettings, expression: str) -> str:
-    info = _of_reference(settings, board_series(settings, "feature_bin_info", *known(settings, feature=True)))
-    one = f"topk by (bin) (1, max by (bin, range) ({info}))"
-    return f"({expression}) * on (bin) group_left (range) {one}"
 
 
 def together(settings: RenderSettings, *matchers: str) -> str:

@@ -30,9 +30,8 @@ from driftgauge.render.palette import (
     THIRD,
 )
 from driftgauge.render.panels import Json, Query, bars, cells, lines, named, stat, steps, table
+from driftgauge.render.queries_bins import bin_excess, bin_share, reference_bin_share
 from driftgauge.render.queries_boards import (
-    bin_excess,
-    bin_share,
     board_series,
     cause,
     drifting_seconds,
@@ -40,7 +39,6 @@ from driftgauge.render.queries_boards import (
     known,
     mean_of,
     over_noise,
-    reference_bin_share,
     worst,
 )
 from driftgauge.render.settings import RenderSettings

@@ -102,13 +102,20 @@ class Story:
         self.expect(recorded("ks"), distance)
 
     def tell(self) -> None:
-        (self.folder / "rules.json").write_text(json.dumps({"groups": recording_groups(SETTINGS)}))
+        groups = recording_groups(SETTINGS)
+        (self.folder / "rules.json").write_text(json.dumps({"groups": groups}))
         story = {
             "interval": "1m",
             "input_series": [{"series": name, "values": values} for name, values in self.series.items()],
             "promql_expr_test": self.looks,
         }
-        told = {"rule_files": ["rules.json"], "evaluation_interval": "1m", "tests": [story]}
+        order = [group["name"] for group in groups]
+        told = {
+            "rule_files": ["rules.json"],
+            "evaluation_interval": "1m",
+            "group_eval_order": order,
+            "tests": [story],
+        }
         (self.folder / "story.json").write_text(json.dumps(told))
         self.promtool("test", "rules", str(self.folder / "story.json"), text="")
 

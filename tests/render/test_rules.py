@@ -12,6 +12,7 @@ from driftgauge.catalogue import CATALOGUE
 from driftgauge.render import RenderSettings
 from driftgauge.render.alerts import ALERTS, alert_groups
 from driftgauge.render.files import differences, rendered
+from driftgauge.render.queries import fleet_model_score, held
 from driftgauge.render.recording import recording_groups
 from driftgauge.render.settings import DEFAULT_ALERTS, Labels, Ranges, Thresholds
 
@@ -47,6 +48,10 @@ def texts(rule: dict[str, Any]) -> str:
     """The expression, and the queries in annotations."""
     notes = rule.get("annotations", {"description": ""})
     return f"{rule['expr']}\n{notes['description']}"
+
+
+def alert_expressions(settings: RenderSettings) -> dict[str, str]:
+    return {rule["alert"]: rule["expr"] for rule in rules(settings) if "alert" in rule}
 
 
 def recorded(expression: str) -> set[str]:
@@ -121,6 +126,7 @@ def test_an_alert_says_what_it_is_about_and_where_to_look(name: str) -> None:
     assert notes.keys() == {"summary", "description", "runbook_url", "dashboard_url"}
     assert "{{" not in notes["summary"]
     assert "$labels.model" in notes["description"]
+    assert rule["for"]
     assert rule["keep_firing_for"]
 
 
@@ -175,6 +181,21 @@ def test_an_alert_can_be_left_out() -> None:
     settings = RenderSettings().with_alert("DriftgaugeNoTraffic", enabled=False)
     names = {rule.get("alert") for rule in rules(settings)}
     assert set(ALERTS) - names == {"DriftgaugeNoTraffic"}
+
+
+def test_the_model_stands_in_for_its_features_where_their_alerts_are_left_out() -> None:
+    settings = RenderSettings()
+    name = "DriftgaugeModelDrift"
+    for other in ("DriftgaugeFeatureDrift", "DriftgaugeOutputDrift"):
+        assert "unless" in alert_expressions(settings)[name]
+        settings = settings.with_alert(other, enabled=False)
+    expected = f"max by (model, model_version) ({held(settings, fleet_model_score(settings))}) > 1"
+    assert alert_expressions(settings)[name] == expected
+
+
+def test_only_drift_of_a_model_may_train_by_itself() -> None:
+    trains = {name for name, rule in ALERT_RULES.items() if rule["labels"]["driftgauge_action"] == "retrain"}
+    assert trains == {"DriftgaugeModelDrift"}
 
 
 def test_an_alert_without_waiting_has_no_for() -> None:

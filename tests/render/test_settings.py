@@ -47,6 +47,9 @@ TEXTS = {
     "dashboard_base": "http://grafana:3000",
     "ranges.long": "2d",
     "ranges.hold": "18h",
+    "ranges.seen": "2d",
+    "ranges.interval": "2m",
+    "kubernetes.path": "/other",
 }
 
 
@@ -103,6 +106,9 @@ def test_an_alert_is_changed_by_name(load: Any) -> None:
         ("[ranges]\nrate = '0m'", "ranges.rate must be a duration"),
         ("[ranges]\nshort = '6h'", "ranges.short must be shorter than ranges.long"),
         ("[ranges]\nhold = '5m'", "ranges.hold must be at least ranges.short"),
+        ("[ranges]\ninterval = '5m'", "ranges.interval must be at most '4m', got '5m'"),
+        ("[ranges]\nseen = '20m'", "alerts.DriftgaugeNoTraffic.for must be shorter than ranges.seen.*'30m'"),
+        ("[labels]\nmodel = 'bin'", "labels.model is 'bin', which driftgauge or the rules use.*'next_bin'"),
         ("[labels]\nmodel = 'my-model'", "labels.model must be a label's name.*'my-model'"),
         ("[labels]\nmodel = 'feature'", "labels must all be called differently"),
         ("[labels]\nextra = ['a b']", r"labels.extra\[0\] must be a label's name"),
@@ -114,6 +120,9 @@ def test_an_alert_is_changed_by_name(load: Any) -> None:
         ("[alerts.DriftgaugeNoTraffic]\nseverity = ''", "severity must be a word"),
         ("[alerts.DriftgaugeNoTraffic]\nfor = 'soon'", "alerts.DriftgaugeNoTraffic.for must be a duration"),
         ("[boards]\ntags = []", "boards.tags must be one word or more"),
+        ("[kubernetes]\nname = 'My rules'", "kubernetes.name must be of lower-case letters.*'My rules'"),
+        ("[kubernetes]\nport = ''", "kubernetes.port must be of lower-case letters"),
+        ("[kubernetes]\npath = 'metrics'", "kubernetes.path must begin with a slash"),
         ("[kubernetes.pods]\na = 1", "kubernetes.pods must be a table of texts"),
         ("[kubernetes]\npods = {}", "kubernetes.pods must name at least one label"),
         ("selector = ", "cannot read settings from .*render.toml"),

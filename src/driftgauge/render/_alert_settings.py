@@ -55,21 +55,22 @@ class AlertSettings:
 
 DEFAULT_ALERTS: Final[Mapping[str, AlertSettings]] = MappingProxyType(
     {
-        "DriftgaugeFeatureDrift": AlertSettings(for_="15m", keep="1h"),
-        "DriftgaugeOutputDrift": AlertSettings(for_="15m", keep="1h"),
-        "DriftgaugeModelDrift": AlertSettings(for_="15m", keep="1h", action="retrain"),
-        "DriftgaugeFleetPsiHigh": AlertSettings(for_="15m", keep="1h", action="retrain"),
+        # Scores keep the budget at every look by themselves: what is waited for is a restart, not certainty.
+        "DriftgaugeFeatureDrift": AlertSettings(for_="2m", keep="1h"),
+        "DriftgaugeOutputDrift": AlertSettings(for_="2m", keep="1h"),
+        "DriftgaugeModelDrift": AlertSettings(for_="2m", keep="1h", action="retrain"),
+        "DriftgaugeFleetPsiHigh": AlertSettings(for_="15m", keep="1h"),
         "DriftgaugeMissingJump": AlertSettings(for_="10m", keep="1h"),
         "DriftgaugeUnseenCategories": AlertSettings(for_="10m", keep="1h"),
         "DriftgaugeOutOfRange": AlertSettings(for_="10m", keep="1h"),
         "DriftgaugeNoTraffic": AlertSettings(for_="30m", keep="5m", severity="info"),
         "DriftgaugeWindowNotFull": AlertSettings(for_="6h", keep="15m", severity="info"),
-        "DriftgaugeReferenceTooOld": AlertSettings(for_="1h", keep="1h", severity="info", action="retrain"),
+        "DriftgaugeReferenceTooOld": AlertSettings(for_="1h", keep="1h", severity="info"),
         "DriftgaugeTwoReferences": AlertSettings(for_="1h", keep="15m"),
         "DriftgaugeRowsDropped": AlertSettings(for_="15m", keep="30m"),
         "DriftgaugeEvaluationStalled": AlertSettings(for_="5m", keep="15m"),
         "DriftgaugeMonitorAbsent": AlertSettings(for_="15m", keep="15m"),
-        "DriftgaugeInternalErrors": AlertSettings(for_="0s", keep="1h"),
+        "DriftgaugeInternalErrors": AlertSettings(for_="1m", keep="1h"),
     }
 )
 """Every alert with its defaults, in the order of the runbook."""

@@ -78,17 +78,27 @@ def looked_up(series: str, labels: Iterable[str], shown: str = NUMBER) -> Senten
     return sentence
 
 
-def labelled(series: str, labels: Iterable[str], told_apart: tuple[str, ...], shown: str) -> Sentence:
+def labelled(
+    series: str,
+    labels: Iterable[str],
+    told_apart: tuple[str, ...],
+    shown: str,
+    *,
+    made: str = "",
+    none: str = "",
+) -> Sentence:
     """Every sample of *series* with the alert's own *labels*, each as the template *shown*.
 
-    Samples are summed by the labels *told_apart* and come in the order of the first of them.
+    They come in the order of the first of the labels *told_apart*, by which they are summed, unless *made*
+    says what to make of the series, ``%s``. Where there is no sample the sentence is *none*.
     """
-    summed = f"sum by ({', '.join(told_apart)}) (%s)"
-    query = f'{_query(series, labels, summed)} | sortByLabel "{told_apart[0]}"'
+    made = made or f"sum by ({', '.join(told_apart)}) (%s)"
+    query = f'{_query(series, labels, made)} | sortByLabel "{told_apart[0]}"'
 
     def sentence(before: str, after: str, *, space: str = " ") -> str:
         each = f"{{{{ range $number, $sample := . }}}}{{{{ if $number }}}}, {{{{ end }}}}{shown}{{{{ end }}}}"
-        return f"{{{{ with {query} }}}}{space}{before}{each}{after}{{{{ end }}}}"
+        otherwise = f"{{{{ else }}}}{none}" if none else ""
+        return f"{{{{ with {query} }}}}{space}{before}{each}{after}{otherwise}{{{{ end }}}}"
 
     return sentence
 

@@ -7,6 +7,8 @@ resolves only because traffic stopped.
 
 from __future__ import annotations
 
+from typing import Final
+
 from driftgauge.render import queries
 from driftgauge.render._alert_texts import PERCENT, VALUE, Alert, feature, labelled, looked_up, model
 from driftgauge.render.queries import by, held
@@ -21,6 +23,8 @@ __all__ = [
     "output_drift",
     "unseen_categories",
 ]
+
+_NAMED: Final = 10  # features that a description names at most
 
 
 def feature_drift(settings: RenderSettings) -> Alert:
@@ -48,20 +52,35 @@ def output_drift(settings: RenderSettings) -> Alert:
 
 
 def model_drift(settings: RenderSettings) -> Alert:
-    """Evidence of the model that is not due to a single feature: several drifted, or how they go together."""
+    """Evidence of the model that is not due to a single feature: several drifted, or how they go together.
+
+    With those of features and outputs it makes up ``model score > 1``: whenever that is true, one of the
+    three is. Where both of those are left out, this one is about any drift.
+    """
     labels, thresholds = settings.labels, settings.thresholds
     version = by(labels.one_version)
     score = f"max by {version} ({held(settings, queries.fleet_model_score(settings))})"
     features = f"max by {by(labels.one_feature)} ({held(settings, queries.fleet_score(settings))})"
+    others = (settings.alerts[name] for name in ("DriftgaugeFeatureDrift", "DriftgaugeOutputDrift"))
+    told_elsewhere = (
+        f"\nunless on {version}\n"
+        f"count by {version} ({features} > {thresholds.drift_score:g}) < {thresholds.drifted_features}"
+    )
+    which = labelled(
+        queries.fleet_score(settings),
+        labels.one_version,
+        (labels.feature,),
+        f"{{{{ .Labels.{labels.feature} }}}}",
+        made=f"topk({_NAMED}, max by ({labels.feature}) (%s) > {thresholds.drift_score:g})",
+        none=" No feature by itself: several changed a little, or how they go together did.",
+    )
     return Alert(
         labels.one_version,
-        f"{score} > {thresholds.drift_score:g}\n"
-        f"unless on {version}\n"
-        f"count by {version} ({features} > {thresholds.drift_score:g}) < {thresholds.drifted_features}",
-        "Several features of a model have drifted, or how its features go together has.",
+        f"{score} > {thresholds.drift_score:g}{told_elsewhere if any(e.enabled for e in others) else ''}",
+        "A model has drifted in several features, or in how they go together.",
         f"{model(settings)} has drifted as a whole: its drift score is {VALUE}, and at "
-        f"{thresholds.drift_score:g} the false-alarm budget is used up. Either {thresholds.drifted_features} "
-        "features or more have drifted, or none by itself and their dependence has.",
+        f"{thresholds.drift_score:g} the false-alarm budget is used up."
+        f"{which('Drifted by themselves: ', '.')}",
         "model",
     )
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from driftgauge.errors import ConfigError
 from driftgauge.render._toml_values import check_duration
 
 __all__ = ["Boards", "Kubernetes"]
+
+_NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +76,16 @@ class Kubernetes:
 
     def __post_init__(self) -> None:
         check_duration("kubernetes.interval", self.interval)
+        for place, name in (("name", self.name), ("namespace", self.namespace), ("port", self.port)):
+            if not _NAME.fullmatch(name) and (name or place != "namespace"):
+                message = (
+                    f"kubernetes.{place} must be of lower-case letters, digits and hyphens, as Kubernetes "
+                    f"allows it, got {name!r}"
+                )
+                raise ConfigError(message)
+        if not self.path.startswith("/"):
+            message = f"kubernetes.path must begin with a slash, got {self.path!r}; '/metrics' is usual"
+            raise ConfigError(message)
         if not self.pods:
             message = "kubernetes.pods must name at least one label; without one every pod would be scraped"
             raise ConfigError(message)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from driftgauge.render import queries
-from driftgauge.render._alert_texts import PERCENT, WHOLE, Alert, label, labelled, model
+from driftgauge.render._alert_texts import PERCENT, WHOLE, Alert, label, labelled, looked_up, model
+from driftgauge.render._toml_values import duration_text
 from driftgauge.render.queries import INFO, REFERENCE, by
 from driftgauge.render.settings import RenderSettings
 
@@ -21,6 +22,8 @@ __all__ = [
 ]
 
 _SECONDS_A_DAY: Final = 86_400
+_ENOUGH_ROWS: Final = 100  # no detector of ours waits for more before it weighs
+_COUNT: Final = 'printf "%.0f"'
 
 
 def no_traffic(settings: RenderSettings) -> Alert:
@@ -98,15 +101,31 @@ def rows_dropped(settings: RenderSettings) -> Alert:
 
 
 def evaluation_stalled(settings: RenderSettings) -> Alert:
+    """What is exported is old, or the detector is stuck: evaluations do not go on although rows wait.
+
+    A scrape evaluates the windows, so their time alone says nothing about evidence.
+    """
     labels = settings.labels
     at = by(labels.one_version, labels.job, labels.instance)
     last = settings.series("driftgauge_last_evaluation_timestamp_seconds")
+    weighed = settings.series("driftgauge_drift_evaluations_total")
+    waiting = settings.series("driftgauge_drift_pending_rows")
+    most = f"{settings.thresholds.stalled_seconds:g}"
+    range = duration_text(max(settings.thresholds.stalled_seconds, 1))
+    rows = looked_up(waiting, (*labels.one_version, labels.job, labels.instance), _COUNT)
     return Alert(
         (*settings.labels.one_version, settings.labels.instance),
-        f"time() - max by {at} ({last}) > {settings.thresholds.stalled_seconds:g}",
-        "A monitor answers scrapes but no longer evaluates.",
-        f"The monitor of {model(settings)} on {label(labels.instance)} was last evaluated "
-        "{{ $value | humanizeDuration }} ago. Its statistics stand still.",
+        f"time() - max by {at} ({last}) > {most}\n"
+        f"or\n"
+        f"{most} * max by {at} (\n"
+        f"  {weighed} - {weighed} offset {range} == bool 0\n"
+        f"  and\n"
+        f"  min_over_time({waiting}[{range}]) >= {_ENOUGH_ROWS}\n"
+        f") > 0",
+        "A monitor answers scrapes, but no longer evaluates or weighs evidence.",
+        f"The monitor of {model(settings)} on {label(labels.instance)} has not evaluated, or not weighed the "
+        "evidence of drift, for {{ $value | humanizeDuration }} or longer. Its drift score stands still."
+        f"{rows('Rows that wait to be weighed: ', '.')}",
         "itself",
     )
 

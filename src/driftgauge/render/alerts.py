@@ -34,10 +34,6 @@ ALERTS: Final[Mapping[str, Callable[[RenderSettings], Alert]]] = MappingProxyTyp
 )
 """What each alert of `DEFAULT_ALERTS` is about."""
 
-_VALUE: Final = "{{ $value | humanize }}"
-_WHOLE: Final = '{{ $value | printf "%.0f" }}'
-_PERCENT: Final = "{{ $value | humanizePercentage }}"
-
 
 def alert_groups(settings: RenderSettings) -> list[dict[str, Any]]:
     """The one group of alerting rules, as plain values in the order of the runbook."""

@@ -56,6 +56,13 @@ BOARD_UIDS: Final = MappingProxyType(
 )
 """Uid of each dashboard by its short name, for links between them and from alerts."""
 
+_LONGEST_INTERVAL_SECONDS: Final = 240
+# Labels with a meaning of their own: of the catalogue, of the fleet's rules, of alerts.
+_TAKEN: Final = frozenset(
+    {"alertname", "alertstate", "bin", "cause", "cell", "dependence", "driftgauge_action", "level"}
+    | {"next_bin", "range", "reason", "reference", "reference_id", "severity", "stage", "virtual"}
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Labels:
@@ -85,6 +92,12 @@ class Labels:
         names |= {f"extra[{place}]": name for place, name in enumerate(self.extra)}
         for place, name in names.items():
             check_label(f"labels.{place}", name)
+            if name in _TAKEN:
+                message = (
+                    f"labels.{place} is {name!r}, which driftgauge or the rules use for something else; "
+                    f"these are taken: {sorted(_TAKEN)!r}"
+                )
+                raise ConfigError(message)
         if len(set(names.values())) < len(names):
             message = f"labels must all be called differently, got {sorted(names.values())!r}"
             raise ConfigError(message)
@@ -121,7 +134,8 @@ class Ranges:
     seen : str
         How long a model, or traffic, is expected to come back after it was last seen.
     interval : str
-        Between two evaluations of the rules.
+        Between two evaluations of the rules; up to four minutes, since Prometheus takes a series that was
+        recorded five minutes ago for gone.
     """
 
     short: str = "1h"
@@ -140,6 +154,12 @@ class Ranges:
             message = (
                 f"ranges.short must be shorter than ranges.long, got {self.short!r} and {self.long!r}; "
                 "an alert needs both to agree"
+            )
+            raise ConfigError(message)
+        if seconds["interval"] > _LONGEST_INTERVAL_SECONDS:
+            message = (
+                f"ranges.interval must be at most '4m', got {self.interval!r}; Prometheus takes what was "
+                "recorded five minutes ago for gone, and alerts would not fire"
             )
             raise ConfigError(message)
         if seconds["hold"] < seconds["short"]:
@@ -168,7 +188,7 @@ class Thresholds:
     dropped_ratio : float
         Share of offered rows that may be lost, 0 to 1.
     stalled_seconds : float
-        Time without an evaluation.
+        Time without an evaluation; longer than the ``evaluate_every`` of the budget.
     """
 
     drift_score: float = 1.0
@@ -178,7 +198,7 @@ class Thresholds:
     min_rows: int = 500
     reference_days: float = 180.0
     dropped_ratio: float = 0.01
-    stalled_seconds: float = 900.0
+    stalled_seconds: float = 3_600.0
 
     def __post_init__(self) -> None:
         for name, least, most in (
@@ -241,6 +261,16 @@ class RenderSettings:
         check_url("dashboard_base", self.dashboard_base)
         for name, alert in self.alerts.items():
             alert.check(name)
+        seen = check_duration("ranges.seen", self.ranges.seen)
+        for name in ("DriftgaugeNoTraffic", "DriftgaugeMonitorAbsent"):
+            wait = self.alerts[name].for_
+            late = check_duration(f"alerts.{name}.for", wait, zero=True) >= seen
+            if late and self.alerts[name].enabled:
+                message = (
+                    f"alerts.{name}.for must be shorter than ranges.seen, after which it is no longer true, "
+                    f"got {wait!r} and {self.ranges.seen!r}"
+                )
+                raise ConfigError(message)
 
     def series(self, name: str, *matchers: str) -> str:
         """Instant selector of a metric with the site's matchers and *matchers*; no braces without any."""

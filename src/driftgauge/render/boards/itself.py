@@ -69,8 +69,8 @@ def _numbers(settings: RenderSettings) -> list[tuple[int, int, Json]]:
         ),
         stat(
             "Oldest evaluation",
-            "How long ago the replica that is most behind last compared. Beyond a few scrapes it is stuck "
-            "or gone: look at its log and at the errors below.",
+            "How long ago the windows of the replica that is most behind were compared; a scrape does it. "
+            "Beyond a few scrapes, what it exports is old: look at its log and at the errors below.",
             Query(evaluation_age(settings, model), "age"),
             unit="s",
             thresholds=limits(thresholds.stalled_seconds / 3, thresholds.stalled_seconds),
@@ -206,7 +206,7 @@ def _windows(settings: RenderSettings) -> list[tuple[int, int, Json]]:
         lines(
             "Buffer: rows that wait",
             "Rows taken that no evidence has been weighed for yet, by replica. A saw-tooth is healthy; one "
-            "that only rises means that evaluations stopped, see the age above.",
+            "that only rises means that the detector is stuck: see the log of the replica, and restart it.",
             [Query(per_replica(settings, "drift_pending_rows", model), braces(labels.instance))],
             axis="rows",
             unit="short",

@@ -255,7 +255,7 @@ def test_an_array_is_fitted_with_names() -> None:
         ({"x": [np.inf, None]}, {}, "'x' has no finite number"),
         ({"x": ["a", "b"]}, {}, "none 5 times or more; if it names rows, give it in exclude="),
         ({"x": np.array([None, None])}, {"categorical": "x"}, "no value at all"),
-        ({"x": np.array(["2026-01-01"], "M8[D]")}, {}, "dates or durations.*exclude=.*weekday"),
+        ({"x": np.array(["2026-01-01"], "M8[D]")}, {}, "dates or durations.*time=.*exclude="),
         ({"x": [2**53 + 1]}, {}, r"integers beyond 2\*\*53.*exclude=.*categorical="),
         ({"x": [1]}, {"outputs": "y"}, "outputs= names 'y', which is not a column; there are x"),
         ({"x": [1]}, {"categorical": ["z"]}, "categorical= names 'z'"),

@@ -49,7 +49,8 @@ def test_everything_public_is_documented(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["Monitor", "PartialReference", "Reference", "duration", "exporter", "one_false_alert", "rate", "rows"]
+    "name",
+    ["Monitor", "PartialReference", "Reference", "duration", "exporter", "one_false_alert", "rate", "rows"],
 )
 def test_what_users_call_has_an_example(name: str) -> None:
     thing = getattr(dg, name)

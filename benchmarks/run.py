@@ -2,7 +2,7 @@
 
     python benchmarks/run.py [--only peers --only import]
 
-The first run makes the peers' environments (about 1.4 GB). A whole run takes about 20 minutes and wants the
+The first run makes the peers' environments (about 4.7 GB). A whole run takes about 50 minutes and wants the
 machine to itself: nothing is refused, but the load average is written into each result.
 """
 
@@ -20,6 +20,9 @@ __all__ = ["SCRIPTS", "main"]
 
 SCRIPTS = {
     "real_data": "real_data.py",
+    "operating": "operating.py",
+    "detection": "detection.py",
+    "detection_short": "detection_short.py",
     "peers": "bench_peers.py",
     "binning": "bench_binning.py",
     "evidence": "bench_evidence.py",

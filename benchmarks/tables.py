@@ -36,6 +36,9 @@ END = "<!-- bench:end -->"
 
 ORDER = (
     "real_data",
+    "operating",
+    "detection",
+    "detection_short",
     "peers",
     "binning",
     "evidence",
@@ -48,6 +51,9 @@ ORDER = (
 )
 HEADS = {
     "real_data": "Real data",
+    "operating": "False alarms of the drift score",
+    "detection": "How soon a change is seen",
+    "detection_short": "How soon, against alibi-detect",
     "peers": "KS and PSI against peers",
     "binning": "Binning",
     "evidence": "Evidence of drift",
@@ -60,6 +66,8 @@ HEADS = {
 }
 SHOWN = (
     "real_data",
+    "operating",
+    "detection",
     "peers",
     "binning",
     "evidence",

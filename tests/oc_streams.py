@@ -149,6 +149,16 @@ def bursts(mean: float, *, tail: float | None = None) -> Make:
     return make
 
 
+def sessions(of: Make, mean: float) -> Make:
+    """Sessions of rows of one category, of geometric length; their categories are drawn by *of*."""
+
+    def make(rng: np.random.Generator, rows: int) -> Values:
+        number = int(2 * rows / mean) + 100
+        return np.repeat(of(rng, number), rng.geometric(1 / mean, number))[:rows]
+
+    return make
+
+
 SCENARIOS = (
     Scenario(name="continuous, reference 1,000", make=normal, reference_rows=1_000),
     Scenario(name="continuous, reference 10,000", make=normal, reference_rows=10_000),
@@ -180,6 +190,13 @@ SCENARIOS = (
     ),
     Scenario(name="bursts of 5, geometric", make=bursts(5), reference_rows=50_000, timed=True),
     Scenario(name="bursts of 20, geometric", make=bursts(20), reference_rows=50_000, timed=True),
+    Scenario(
+        name="sessions of 5, Zipf, 1,000 levels",
+        make=sessions(zipf(1_000), 5),
+        reference_rows=50_000,
+        timed=True,
+        streams=120,
+    ),
 )
 HEAVY = tuple(
     Scenario(

@@ -142,3 +142,14 @@ def test_good_and_turings_counts_are_right_in_the_mean_and_as_uncertain_as_they_
         variances.append(estimate * inflation)
     assert abs(np.mean(errors)) < 4 * np.std(errors) / 20
     assert np.var(errors) == pytest.approx(np.mean(variances), rel=0.25)
+
+
+def test_a_category_of_one_session_counts_as_new_where_rows_come_in_sessions() -> None:
+    # a next reference as large brings new categories, in about as many sessions of 8 rows
+    names = np.repeat([f"s{k}" for k in range(200)] + [f"often{k % 10}" for k in range(500)], 8)
+    by_row, feature, reference = fitted(np.append(names, "once"))
+    unseen = by_row.labels.index("unseen")
+    assert by_row.counts[unseen] == 1
+    by_session = ecells_of(feature, reference.unnamed_counts["x"], 8.0)
+    assert by_session.counts[unseen] == 1_601
+    assert by_session.inflation[unseen] == 8

@@ -182,9 +182,9 @@ class _Builder:
         ecells = self.counts.size
         effects = np.ones(SCORES + ecells) if design_effects is None else np.asarray(design_effects, float)
         self.score_effects, cell_effects = effects[:SCORES], effects[SCORES:]
-        # Too few rows to measure dependence by: at least what is usual among the e-cells of the stream.
+        # Too few rows to measure it by, or none where the count is an estimate: at least what is usual.
         usual = float(np.median(cell_effects))
-        few = self.counts / np.maximum(cell_effects, usual) < _POOLED_ROWS
+        few = (self.counts / np.maximum(cell_effects, usual) < _POOLED_ROWS) | (self.inflation > 1)
         self.cell_effects = np.where(few, np.maximum(cell_effects, usual), cell_effects)
 
     def build(self, bucket_counts: NDArray[np.integer] | None) -> Bank:

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from driftgauge import kernels
 from driftgauge.budget import Budget
-from driftgauge.calibration import TimeBuckets
+from driftgauge.calibration import Calibration, TimeBuckets
 from driftgauge.cells import Counts, Floats
 from driftgauge.detectors._allowance import MIN_EFFECT
 from driftgauge.detectors._recursion import MIN_ROWS, Recursion
-from driftgauge.detectors._scores import normal_scores
+from driftgauge.detectors._scores import SCORES, normal_scores
 from driftgauge.detectors._settings import budget_of, check_reference, is_number, shown
 from driftgauge.detectors._streams import Stream, shares_of, streams_of
 from driftgauge.detectors._tables import VirtualTables
@@ -104,7 +104,10 @@ class DriftScore:
         self.min_effect = float(min_effect)
         calibration = reference.calibration
         features = reference.features
-        ecells = [ecells_of(feature, reference.unnamed_counts.get(feature.name, ())) for feature in features]
+        ecells = [
+            ecells_of(feature, reference.unnamed_counts.get(feature.name, ()), effect)
+            for feature, effect in zip(features, _design_effects(calibration, len(features)), strict=True)
+        ]
         streams = streams_of(features, ecells, calibration)
         shares = shares_of(streams, weights)
         self._recursion = Recursion(streams, shares, chosen, self.min_effect)
@@ -316,6 +319,13 @@ class DriftScore:
         merged["first_seconds"] = np.min([state["first_seconds"] for state in states], axis=0)
         merged["fingerprint"] = states[0]["fingerprint"]
         return merged
+
+
+def _design_effects(calibration: Calibration | None, features: int) -> list[float]:
+    """How many rows in a row are usually alike, by feature; 1 where that is not known."""
+    if calibration is None or not calibration.in_time_order:
+        return [1.0] * features
+    return [float(np.median(own.design_effects[SCORES:])) for own in calibration.streams[:features]]
 
 
 def _fingerprint(reference_id: str, min_effect: float, recursion: Recursion) -> NDArray[np.uint8]:

@@ -97,8 +97,8 @@ def ecells_of(
     ``s`` from 1 to ``m``. Taking the observed count instead lets three of four models with a feature of 200
     categories raise a false alarm (measured: 0.73 of streams within a tenth of the budget, against 0.08).
 
-    Where rows come in sessions of one category, a new category brings a session and not a row: a category is
-    new whose rows are those of one session, and the estimate is certain by its sessions, not its rows. Without
+    Where rows come in sessions of one category, a new category brings a session and not a row: one is new
+    whose rows are those of one session, and the estimate is as certain as its sessions, not its rows. Without
     that a category of 8 rows, which a session of 8 is, counts as one that comes back (DESIGN.md D36).
     """
     if feature.dtype == "numeric":
@@ -115,13 +115,15 @@ def ecells_of(
     inflation = np.ones(unseen + 2)
     if others.size:
         # who is in there was chosen by counts from the least named up to this one
-        counts[own], inflation[own] = _good_turing(named, int(others.min()) + 1, int(others.max()) + 1, design_effect)
+        first, last = int(others.min()) + 1, int(others.max()) + 1
+        counts[own], inflation[own] = _good_turing(named, first, last, design_effect)
     if feature.dtype == "categorical" and unnamed:
         seen = np.repeat([int(count) for count, _ in unnamed], [int(number) for _, number in unnamed])
         least, rarest = int(named.min()), int(seen.max()) + 1
         # The least count that is named is m, unless no category has just m rows; then N[m] is 0.
         last = least if least <= max(MIN_ROWS, rarest) else rarest
-        counts[unseen], inflation[unseen] = _good_turing(np.concatenate((seen, named)), 1, last, design_effect)
+        known = np.concatenate((seen, named))
+        counts[unseen], inflation[unseen] = _good_turing(known, 1, last, design_effect)
     return ECells(
         labels=(*feature.categories[:own], *more, "unseen", "missing"),
         counts=counts,

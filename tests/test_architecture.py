@@ -29,7 +29,9 @@ LAYERS = {
     **dict.fromkeys(
         ("_life", "_outputs", "_rows", "_single_rows", "_watch", "_watching", "_worker"), MONITOR
     ),
+    "_payload_intake": TOP,
     **dict.fromkeys(("__init__", "__main__", "_demo", "cli", "exporters", "files", "render"), TOP),
+    **dict.fromkeys(("middleware", "sidecar"), TOP),
 }
 STANDARD_LIBRARY_ONLY = {"errors", "snapshot", "_family", "catalogue", "exporters", "__init__"}
 FOR_EXPORTERS = {"snapshot", "catalogue", "errors"}

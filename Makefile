@@ -85,7 +85,7 @@ $(VENV)/.test: $(BIN)/python pyproject.toml $(CONSTRAINTS)
 $(VENV)/.tools: $(BIN)/python Makefile
 	@echo "installing what checks boards and rules into $(VENV)"
 	@$(PIP) install --upgrade --target $(VENV)/kubernetes $(KUBERNETES_MODELS)
-	@if command -v npm >/dev/null; then npm install --silent --no-audit --no-fund --no-save --prefix $(VENV) $(GRAFANA_TYPES); fi
+	@if command -v npm >/dev/null; then npm install --loglevel=error --fetch-retries=5 --no-audit --no-fund --no-save --prefix $(VENV) $(GRAFANA_TYPES); fi
 	@if command -v go >/dev/null; then \
 	    made=$$(mktemp -d) && cd "$$made" && go mod init tools 2>/dev/null && \
 	    go mod edit -require=github.com/cloudflare/pint@$(PINT) && \

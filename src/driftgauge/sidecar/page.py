@@ -25,7 +25,7 @@ class Snapshots(Protocol):
 
 
 def page_routes(registry: Snapshots, *, clock: Callable[[], float] = time.time) -> list[web.RouteDef]:
-    """Routes of the status page: ``GET /``, with ``?model=``, ``&version=``, ``&window=`` and ``&refresh=on``.
+    """Routes of the status page: ``GET /`` with ``?model=``, ``version=``, ``window=`` and ``refresh=on``.
 
     Parameters
     ----------

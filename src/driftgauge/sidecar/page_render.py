@@ -91,7 +91,6 @@ def status_page(
     asked = asked or Asked()
     chosen = _chosen(snapshots, asked)
     return _template().render(
-        style=_style(),
         version=__version__,
         now=instant(now_seconds),
         home=".",
@@ -153,6 +152,7 @@ def _style() -> str:
 def _template() -> Template:
     try:
         from jinja2 import Environment, PackageLoader, StrictUndefined
+        from markupsafe import Markup
     except ImportError as error:
         message = "the status page needs jinja2; pip install driftgauge[sidecar]"
         raise MissingExtraError(message) from error
@@ -162,7 +162,8 @@ def _template() -> Template:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        keep_trailing_newline=False,
     )
+    # The one text that is not escaped: our own file, whose hash the policy names.
+    environment.globals["style"] = Markup(_style())
     page: Template = environment.get_template("page.html.j2")
     return page

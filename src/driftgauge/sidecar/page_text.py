@@ -68,7 +68,7 @@ def percent(share: float | None) -> str:
 
 def grouped(count: int) -> str:
     """A count with its thousands set apart."""
-    return f"{count:,}".replace(",", " ")
+    return f"{count:,}".replace(",", "\u00a0")
 
 
 def span(seconds: float | None) -> str:

@@ -18,6 +18,7 @@ CARDS: Final = 8
 """Features that are drawn, the worst ones."""
 LINES: Final = 200
 """Features that have a line of the table after them; of the rest the page says how many they are."""
+JOINT: Final = 5
 EARLY: Final = 0.5  # half the budget's evidence; the boards turn at the same score
 
 
@@ -71,7 +72,8 @@ class ModelView:
     lines: tuple[FeatureView, ...]
     more: int
     joint: tuple[tuple[str, str, str, str], ...]
-    """Virtual features that have drifted: name, score, words, since when."""
+    """Virtual features that have drifted, the `JOINT` worst: name, score, words, since when."""
+    more_joint: int
 
 
 def model_lines(snapshots: Sequence[Snapshot]) -> list[ModelLine]:
@@ -86,14 +88,13 @@ def model_view(snapshot: Snapshot, window: str | None = None) -> ModelView:
     if chosen is None:
         chosen = next(iter(snapshot.windows), None)
     features = _features(snapshot, chosen)
-    drift = snapshot.drift
+    virtual = snapshot.drift.virtual if snapshot.drift else ()
+    joint = sorted((each for each in virtual if each.drifted), key=lambda each: -_score(each.score))
     return ModelView(
         line=_line(snapshot),
         facts=tuple(_facts(snapshot)),
         counts=tuple(_counts(snapshot)),
-        troubles=tuple(
-            (shown(kind), grouped(count)) for kind, count in _not_zero(snapshot.internal_errors)
-        ),
+        troubles=tuple((shown(kind), grouped(count)) for kind, count in _not_zero(snapshot.internal_errors)),
         windows=tuple(
             (
                 shown(each.name),
@@ -116,9 +117,9 @@ def model_view(snapshot: Snapshot, window: str | None = None) -> ModelView:
                 shown(each.words),
                 ago(each.onset_timestamp_seconds, snapshot.timestamp_seconds),
             )
-            for each in sorted(drift.virtual if drift else (), key=lambda each: -_score(each.score))
-            if each.drifted
+            for each in joint[:JOINT]
         ),
+        more_joint=max(0, len(joint) - JOINT),
     )
 
 
@@ -170,7 +171,7 @@ def _facts(snapshot: Snapshot) -> list[tuple[str, str]]:
             ("smallest change that counts", f"PSI {drift.min_effect:g}"),
             ("evidence weighed", f"every {span(drift.evaluate_seconds)}, {grouped(drift.evaluations)} times"),
             ("rows that wait for it", grouped(drift.pending_rows)),
-            ("dependence of rows", drift.dependence),
+            ("dependence of rows", shown(drift.dependence)),
         ]
     return made
 
@@ -214,9 +215,7 @@ def _features(snapshot: Snapshot, window: WindowSnapshot | None) -> list[Feature
         key=lambda each: _badness(evidence.get(each.name), statistics.get(each.name)),
         reverse=True,
     )
-    return [
-        _feature(each, statistics.get(each.name), evidence.get(each.name), snapshot) for each in ordered
-    ]
+    return [_feature(each, statistics.get(each.name), evidence.get(each.name), snapshot) for each in ordered]
 
 
 def _badness(drift: FeatureDrift | None, now: FeatureStatistics | None) -> tuple[bool, float, float]:

@@ -11,10 +11,10 @@ from driftgauge.sidecar.page_text import percent, shown
 __all__ = ["Bar", "Drawing", "Gauge", "draw", "gauge"]
 
 # In the units of the drawing, which is as wide as its place on the page; text is 11 of them high.
-WIDTH: Final = 440
+WIDTH: Final = 400
 ROW: Final = 18
-LABEL: Final = 150
-BARS: Final = 172
+LABEL: Final = 134
+BARS: Final = 156
 LABEL_CHARACTERS: Final = 23
 # More rows than a page can use: the bins that changed least are drawn as one.
 MOST_BARS: Final = 16
@@ -74,7 +74,7 @@ def draw(
         One of each a bin, in the order of the reference. *live_rows* may be empty.
     bars : int
         At most so many pairs, at least 2. Where there are more bins, those whose share changed least are
-        added up in the last.
+        added up in the last. Bins that are empty on both sides have none.
 
     Examples
     --------
@@ -84,7 +84,7 @@ def draw(
     """
     reference = _shares(reference_rows)
     live = _shares(live_rows) if live_rows else [0.0] * len(reference)
-    rows = list(zip(labels, reference, live, strict=True))
+    rows = [row for row in zip(labels, reference, live, strict=True) if row[1] or row[2]]
     if len(rows) > bars:
         by_change = sorted(range(len(rows)), key=lambda place: -abs(rows[place][2] - rows[place][1]))
         kept, others = sorted(by_change[: bars - 1]), by_change[bars - 1 :]

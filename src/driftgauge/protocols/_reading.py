@@ -19,7 +19,16 @@ except ImportError as error:  # pragma: no cover - the tests' environment has it
     _ABSENT = "protocols need msgspec; pip install driftgauge[sidecar]"
     raise MissingExtraError(_ABSENT) from error
 
-__all__ = ["Unfit", "content_type", "json_prefix", "open_body", "parse_json", "read_json", "undo_base64"]
+__all__ = [
+    "Parsed",
+    "Unfit",
+    "content_type",
+    "json_prefix",
+    "open_body",
+    "parse_json",
+    "read_json",
+    "undo_base64",
+]
 
 _parse: Final = msgspec.json.Decoder().decode
 _python: Final = json.JSONDecoder(
@@ -42,6 +51,17 @@ class Unfit(Exception):  # noqa: N818 - not an error of ours: the payload is wha
         super().__init__(reason, detail)
         self.reason = reason
         self.detail = detail
+
+
+class Parsed(Message):
+    """A message whose JSON has been read already."""
+
+    __slots__ = ("value",)
+    value: Any
+
+    def __init__(self, message: Message, value: Any) -> None:
+        super().__init__(message.body, message.headers, message.path)
+        object.__setattr__(self, "value", value)
 
 
 def content_type(headers: Mapping[str, str]) -> str:
@@ -116,6 +136,8 @@ def _inflate(body: bytes, form: int, limits: Limits) -> bytes:
 
 def read_json(message: Message, limits: Limits) -> Any:
     """The JSON value that a message holds, out of its content encoding, form or structured CloudEvent."""
+    if type(message) is Parsed:
+        return message.value
     body = open_body(message, limits)
     kind = content_type(message.headers)
     if kind == _FORM and body[:5].lower() == b"json=":  # Seldon's clients

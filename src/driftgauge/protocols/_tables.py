@@ -1,7 +1,7 @@
 """Values as JSON has them, turned into named columns.
 
-What has names is taken by its names: features that the reference knows, the others are not looked at. What has
-none is named by position, where there are as many values as features. Nothing is guessed.
+What has names is taken by its names: features that the reference knows, the others are not looked at.
+What has none is named by position, where there are as many values as features. Nothing is guessed.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Side:
         return frozenset(self.expected)
 
     def parts(self, name: str, width: int) -> list[str] | None:
-        """Features ``name_0``, ``name_1`` and so on, for a value of several numbers; None if not all are there."""
+        """Features ``name_0``, ``name_1``, … for a value of several; None if not all are there."""
         if not 1 < width <= len(self.expected):
             return None
         names = [f"{name}_{place}" for place in range(width)]

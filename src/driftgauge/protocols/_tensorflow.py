@@ -80,7 +80,7 @@ class Tensorflow(BaseDecoder):
 
 
 def _classes(row: Any) -> Any:
-    """One result: of classify, ``[["ok", 0.9], ["fraud", 0.1]]``, a dict; of regress the number that it is."""
+    """One result: of classify, ``[["ok", 0.9], ["fraud", 0.1]]``, a dict; of regress a number."""
     if type(row) is not list:
         return row
     if not all(type(pair) is list and len(pair) == 2 and type(pair[0]) is str for pair in row):

@@ -19,6 +19,7 @@ REASONS: Final = (
     "empty",
     "internal_error",
     "missing_key",
+    "not_csv",
     "not_json",
     "not_protobuf",
     "not_utf8",

@@ -16,6 +16,7 @@ __all__ = ["Exchange", "Half", "Line"]
 
 HEADERS: Final = frozenset({"content-encoding", "content-type", "inference-header-content-length"})
 HEADER_CHARS: Final = 1_000  # a longer value names nothing that a decoder knows
+CHUNK_BYTES: Final = 64  # what a chunk takes beside its bytes: 41 as bytes and in a list, rounded up
 
 
 class Half:
@@ -28,14 +29,15 @@ class Half:
         False: nothing is kept, because the reference has no use for it.
     """
 
-    __slots__ = ("_chunks", "_line", "_wanted", "headers", "lost", "size")
+    __slots__ = ("_chunks", "_line", "_size", "_wanted", "headers", "held", "lost")
 
     def __init__(self, line: Line, *, wanted: bool) -> None:
         self._line = line
         self._wanted = wanted
         self._chunks: list[bytes] = []
+        self._size = 0
         self.headers: dict[str, str] = {}
-        self.size = 0
+        self.held = 0
         self.lost = ""
 
     def add(self, chunk: Any) -> None:
@@ -43,17 +45,20 @@ class Half:
         if self.lost or not self._wanted:
             return
         try:
-            kept = bytes(memoryview(chunk)) if type(chunk) is not bytes else chunk
-        except TypeError:  # the server will say so
+            kept = chunk if type(chunk) is bytes else bytes(memoryview(chunk))
+            if not kept:
+                return
+            room = len(kept) + CHUNK_BYTES
+            if self._size + len(kept) > self._line.limits.body_bytes:
+                self.lose("too_large")
+            elif not self._line.intake.reserve(room):
+                self.lose("queue_full")
+            else:
+                self._size += len(kept)
+                self.held += room
+                self._chunks.append(kept)
+        except Exception:  # no bytes, say: the server will tell
             self.lose("internal_error")
-            return
-        if self.size + len(kept) > self._line.limits.body_bytes:
-            self.lose("too_large")
-        elif not self._line.intake.reserve(len(kept)):
-            self.lose("queue_full")
-        else:
-            self.size += len(kept)
-            self._chunks.append(kept)
 
     def see(self, headers: Iterable[tuple[str, str]]) -> None:
         """Keep the headers that decoders read."""
@@ -64,11 +69,12 @@ class Half:
         }
 
     def lose(self, reason: str) -> None:
-        """Forget the body; *reason* is what counters say."""
+        """Forget the body; *reason* is what counters say. Never raises."""
         self.lost = self.lost or reason
         self._chunks = []
-        self._line.intake.give_back(self.size)
-        self.size = 0
+        held, self.held = self.held, 0
+        with contextlib.suppress(Exception):
+            self._line.intake.give_back(held)
 
     def message(self, path: str) -> Message:
         """The whole of it."""
@@ -119,8 +125,8 @@ class Exchange:
                 reason = self.request.lost or self.response.lost
             asked = None if reason or not line.wants_request else self.request.message(self.path)
             answered = None if reason or not line.wants_response else self.response.message(self.path)
-            intake.give_back(self.request.size + self.response.size)
-            self.request.size = self.response.size = 0
+            intake.give_back(self.request.held + self.response.held)
+            self.request.held = self.response.held = 0
             if reason:
                 intake.drop(reason)
             else:
@@ -132,7 +138,7 @@ class Exchange:
         # A server may forget an answer. The collector runs in whatever thread has the intake's lock, so this
         # only leaves a note.
         if self._open:
-            self._line.forgotten.append(self.request.size + self.response.size)
+            self._line.forgotten.append(self.request.held + self.response.held)
 
 
 class Line:

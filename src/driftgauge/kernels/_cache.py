@@ -11,8 +11,8 @@ from typing import Final
 
 __all__ = ["VARIABLE", "cache_directory"]
 
-VARIABLE: Final = "DRIFTGAUGE_KERNEL_CACHE"
-"""Names the directory. Read when the kernels are compiled, not when driftgauge is imported."""
+VARIABLE: Final = "NUMBA_DRIFTGAUGE_CACHE_DIR"
+"""Names the directory; numba's own is for everybody in the process. Read when kernels are compiled."""
 
 # Removed with the process: the kernels are in memory by then, and the copy is ours alone.
 _copies: list[tempfile.TemporaryDirectory[str]] = []

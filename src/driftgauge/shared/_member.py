@@ -137,7 +137,7 @@ class Member:
         chosen = specs_of_all(present) if specs is None else specs
         states = merged_states(present, chosen, self._sizes, now_seconds)
         if states and self._weighing is not None:
-            states[0] = replace(states[0], evidence=self._weighing.state())
+            states[0] = replace(states[0], evidence=self._weighing.state(present, now_seconds))
         return states
 
     def acknowledge(self, own: Own, now_seconds: float) -> None:

@@ -11,10 +11,10 @@ from driftgauge._evaluate import Counters
 from driftgauge._window_specs import Duration, WindowSpec
 from driftgauge._window_state import WindowState
 from driftgauge.cells import Counts
-from driftgauge.shared._departed import is_ahead
+from driftgauge.shared._departed import Departed, is_ahead
 from driftgauge.shared._folder import Present
 from driftgauge.shared._parts import add_counters
-from driftgauge.shared._publication import Sizes, Totals, add_totals
+from driftgauge.shared._publication import Publication, Sizes, Totals, add_totals
 
 __all__ = ["Merged", "MergedView", "merged", "merged_states", "specs_of_all"]
 
@@ -45,7 +45,7 @@ class Merged:
 
 def merged(present: Present, specs: Iterable[WindowSpec], sizes: Sizes, now_seconds: float) -> Merged:
     """What all processes together have counted, in the windows *specs*."""
-    everybody = [*present.living.values(), present.departed]
+    everybody: list[Publication | Departed] = [*present.living.values(), present.departed]
     return Merged(
         windows=tuple(_view(spec, _states(present, spec, now_seconds), sizes, now_seconds) for spec in specs),
         counters=add_counters([one.counters for one in everybody]),

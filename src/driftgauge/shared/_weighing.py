@@ -20,9 +20,10 @@ from driftgauge._schedule import Schedule
 from driftgauge.budget import Budget
 from driftgauge.cells import Counts
 from driftgauge.errors import StateError
+from driftgauge.shared._departed import Departed
 from driftgauge.shared._folder import Failed, Folder, Own, Present, stamp_of
 from driftgauge.shared._packing import pack, unpack
-from driftgauge.shared._publication import Totals, add_totals
+from driftgauge.shared._publication import Publication, Totals, add_totals
 from driftgauge.snapshot import DriftSnapshot
 
 __all__ = ["SharedDetector", "Weighing", "everything"]
@@ -134,8 +135,7 @@ class Weighing:
                 self._weigh(weighed, present, now_seconds)
 
     def _weigh(self, weighed: Weighed, present: Present, now_seconds: float) -> None:
-        ecell_rows, bucket_rows = everything(present)
-        new, new_buckets = ecell_rows - weighed.ecell_rows, bucket_rows - weighed.bucket_rows
+        new, new_buckets = _since(weighed, present)
         if (new < 0).any() or (new_buckets < 0).any():
             # Files were taken away by hand. What is left cannot be told from what was weighed.
             self._note("files of processes are gone from the shared directory; their rows are not weighed")
@@ -143,17 +143,8 @@ class Weighing:
             return
         if not new_buckets.any():
             return
-        first = min(
-            (one.first_seconds(weighed.rows.get(name, 0)) for name, one in present.living.items()),
-            default=math.inf,
-        )
         try:
-            detector = self._restored(weighed)
-            detector.absorb(
-                np.minimum(new, LARGEST).astype(np.uint32),
-                new_buckets,
-                first if math.isfinite(first) else weighed.last_seconds,  # of one who has gone
-            )
+            detector = self._with_waiting(weighed, present)
             if not detector.evaluate(now_seconds):
                 return  # too few rows: asked again when there are more
             state = detector.state()
@@ -162,6 +153,21 @@ class Weighing:
             self._schedule.done(now_seconds)  # and not asked again before the next time
             return
         self._put(replace(self._nothing(present, now_seconds), state=state))
+
+    def _with_waiting(self, weighed: Weighed, present: Present) -> SharedDetector:
+        """The detector, and in it the rows that wait for an evaluation."""
+        new, new_buckets = _since(weighed, present)
+        first = min(
+            (one.first_seconds(weighed.rows.get(name, 0)) for name, one in present.living.items()),
+            default=math.inf,
+        )
+        detector = self._restored(weighed)
+        detector.absorb(
+            np.clip(new, 0, LARGEST).astype(np.uint32),
+            np.maximum(new_buckets, 0),
+            first if math.isfinite(first) else weighed.last_seconds,  # rows of one who has gone
+        )
+        return detector
 
     def forget(self, own: Own, now_seconds: float) -> None:
         """Have no evidence of all rows that have come. The lock is held."""
@@ -182,10 +188,12 @@ class Weighing:
             self._failed(error)
             return None
 
-    def state(self) -> dict[str, NDArray[Any]]:
-        """State of the detector, as `WindowState.evidence` has it."""
+    def state(self, present: Present, now_seconds: float) -> dict[str, NDArray[Any]]:
+        """State of the detector, the rows that wait included, as `WindowState.evidence` has it."""
         weighed = self._current()
-        return (self._detector if weighed is None else self._restored(weighed)).state()
+        if weighed is None:
+            weighed = self._beginning(present, now_seconds)
+        return self._with_waiting(weighed, present).state()
 
     def _beginning(self, present: Present, now_seconds: float) -> Weighed:
         """No evidence yet, and all rows wait, except those that were weighed with other settings."""
@@ -249,11 +257,17 @@ class Weighing:
 
 def everything(present: Present) -> tuple[Totals, Totals]:
     """Rows by e-cell and by time bucket of all processes there ever were."""
-    everybody = [*present.living.values(), present.departed]
+    everybody: list[Publication | Departed] = [*present.living.values(), present.departed]
     return (
         add_totals([one.ecell_rows for one in everybody]),
         add_totals([one.bucket_rows for one in everybody]),
     )
+
+
+def _since(weighed: Weighed, present: Present) -> tuple[Totals, Totals]:
+    """Rows that are not in the evidence yet."""
+    ecell_rows, bucket_rows = everything(present)
+    return ecell_rows - weighed.ecell_rows, bucket_rows - weighed.bucket_rows
 
 
 def _settings(detector: SharedDetector) -> str:

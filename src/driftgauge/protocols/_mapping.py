@@ -59,8 +59,8 @@ class Mapped(BaseDecoder):
         super().__init__(limits)
         if not mapping:
             message = (
-                "protocol 'mapping' needs a mapping that says where the features are, "
-                "such as {'rows': 'instances', 'inputs': {'age': 'user.age'}, 'outputs': 'predictions'}"
+                "protocol 'mapping' needs a mapping that says where features are, "
+                "such as {'rows': 'instances', 'inputs': {'age': 'user.age'}, 'outputs': '@'}"
             )
             raise ConfigError(message)
         unknown = sorted(set(mapping) - set(_KEYS))

@@ -1,7 +1,7 @@
 """SageMaker's endpoints: CSV without a header, JSON lines, or JSON, each side by its own content type.
 
 A first line of CSV in which a feature's name stands is a header, which MLflow's CSV has on the same path.
-An answer of one line with as many values as there were rows is one value a row, as XGBoost's container has it.
+An answer of one line with as many values as there were rows is one value a row, as XGBoost's has it.
 """
 
 from __future__ import annotations

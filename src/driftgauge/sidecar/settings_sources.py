@@ -197,7 +197,10 @@ def _walk(
 ) -> tuple[Place, Any, type[BaseModel], Any]:
     """Key, value, section and field of where pydantic found something; it adds words of its own, left out."""
     place: list[str | int] = []
-    at, kind, section, field = values, model, model, None
+    at: Any = values
+    kind: Any = model
+    section: type[BaseModel] = model
+    field: Any = None
     for part in location:
         if isinstance(kind, type) and issubclass(kind, BaseModel):
             section = kind
@@ -208,5 +211,5 @@ def _walk(
         elif not (isinstance(at, dict) and part in at):
             break
         place.append(part)
-        at = at.get(part) if isinstance(at, dict) else at[part] if isinstance(at, list) else at
+        at = at.get(part) if isinstance(at, dict) else at[int(part)] if isinstance(at, list) else at
     return tuple(place), at, section, field

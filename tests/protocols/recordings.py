@@ -2,7 +2,7 @@
 
 Those of KServe, MLflow, MLServer, Seldon and Triton were recorded from the servers themselves (November
 2026), by clients that sent the same two rows: age 33 and amount 12.5, age 51 and amount 99. The events of
-KServe's logger, SageMaker's, TensorFlow Serving's and TorchServe's are written from their source or documents.
+KServe's logger, SageMaker's, TensorFlow Serving's and TorchServe's are written from source or documents.
 """
 
 from __future__ import annotations

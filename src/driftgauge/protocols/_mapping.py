@@ -87,7 +87,7 @@ class _Half:
         if isinstance(features, str):
             if rows is not None:
                 message = (
-                    f"mapping.{features_key} is a single expression, {features!r}, beside mapping.{rows_key}; "
+                    f"mapping.{features_key} is one expression, {features!r}, beside mapping.{rows_key}; "
                     "leave one of them out"
                 )
                 raise ConfigError(message)

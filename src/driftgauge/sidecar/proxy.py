@@ -1,156 +1,131 @@
-"""The reverse proxy in front of a model server: it passes bytes on, and has configured routes watched."""
+"""The proxy as one of the sidecar's ways in: made from settings, with its own listener."""
 
 from __future__ import annotations
 
-import asyncio
-import socket
+import logging
 import ssl
-from collections.abc import Callable
-from contextlib import suppress
-from typing import Final
-from urllib.parse import urlsplit
+import sys
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
 
 from driftgauge.errors import ConfigError
-from driftgauge.sidecar.proxy_link import Connect, Link, Timeouts
-from driftgauge.sidecar.proxy_tap import Find, Tap
+from driftgauge.sidecar.proxy_link import Timeouts
+from driftgauge.sidecar.proxy_routes import Routes
+from driftgauge.sidecar.proxy_server import Proxy, connector
+from driftgauge.sidecar.settings_types import address_of
 
-__all__ = ["Proxy", "connector"]
+if TYPE_CHECKING:
+    from aiohttp import web
 
-BACKLOG: Final = 1_024
-LOOK_SECONDS: Final = 1.0
+    from driftgauge.sidecar.models import ModelRegistry
+    from driftgauge.sidecar.settings import ProxySettings, RouteSettings
+
+__all__ = ["ProxyWay"]
+
+LOG_SECONDS: Final = 60.0
+# So long the thread that decodes holds the interpreter when an answer wants it. With Python's 5 ms the p99 of
+# one client that sends 100 rows at a time is 7.5 ms (benchmarks/bench_proxy.py).
+SWITCH_SECONDS: Final = 0.0005
+
+_log = logging.getLogger("driftgauge.sidecar.proxy")
 
 
-def connector(upstream: str, tls: ssl.SSLContext | None = None, server_name: str = "") -> Connect:
-    """What opens connections to *upstream*.
+class ProxyWay:
+    """Takes requests on a port of its own, passes them to the model server, and its answers back.
 
     Parameters
     ----------
-    upstream : str
-        ``http://host:port``, ``https://host:port``, or ``unix:/path`` of a socket.
-    tls : ssl.SSLContext, optional
-        For https; default what the system trusts.
-    server_name : str
-        In its certificate, where the URL has another.
+    settings : ProxySettings
+        Off while its `listen` is empty.
+    routes : sequence of RouteSettings
+        What is decoded; everything else is passed on all the same.
+    models : ModelRegistry
 
     Raises
     ------
     ConfigError
-        When it is none of these, or has a path: paths are passed on as they are.
-    """
-    loop_of = asyncio.get_running_loop
-    if upstream.startswith("unix:"):
-        path = upstream.removeprefix("unix:")
-        return lambda protocol: loop_of().create_unix_connection(protocol, path)
-    try:
-        url = urlsplit(upstream)
-        port = url.port or (443 if url.scheme == "https" else 80)
-    except ValueError:
-        url, port = urlsplit(""), 0
-    if url.scheme not in ("http", "https") or not url.hostname:
-        message = f"upstream must be a URL such as 'http://127.0.0.1:8080', got {upstream!r}"
-        raise ConfigError(message)
-    if url.path not in ("", "/") or url.query or url.username:
-        message = (
-            f"upstream has a path, a query or a user, got {upstream!r}; requests are passed on as they are"
-        )
-        raise ConfigError(message)
-    host = url.hostname
-    if url.scheme == "http":
-        return lambda protocol: loop_of().create_connection(protocol, host, port)
-    context = tls or ssl.create_default_context()
-    name = server_name or host
-    return lambda protocol: loop_of().create_connection(
-        protocol, host, port, ssl=context, server_hostname=name
-    )
-
-
-class Proxy:
-    """Listens, and links each client to the server.
-
-    Parameters
-    ----------
-    connect : callable
-        From `connector`.
-    find : callable
-        Given method and path, the `Intake` of a configured route or None.
-    body_bytes : int
-        Longer bodies are passed on and not looked into. Default 16 MiB.
-    timeouts : Timeouts
-    most : int
-        Clients at a time; more get 503. Default 0: no limit.
-    failed : callable, optional
-        Told of errors of ours, which the traffic does not see.
+        When an address, a route or a certificate is wrong.
     """
 
     def __init__(
         self,
-        connect: Connect,
-        find: Find,
-        *,
-        body_bytes: int = 16 << 20,
-        timeouts: Timeouts | None = None,
-        most: int = 0,
-        failed: Callable[[Exception], None] | None = None,
+        settings: ProxySettings,
+        routes: Sequence[RouteSettings],
+        models: ModelRegistry,
     ) -> None:
-        self._connect = connect
-        self._find = find
-        self._body_bytes = body_bytes
-        self._timeouts = timeouts or Timeouts()
-        self._most = most
-        self._failed = failed
-        self._links: set[Link] = set()
-        self._server: asyncio.AbstractServer | None = None
-        self._looker: asyncio.Task[None] | None = None
+        self._settings = settings
+        self._told_seconds = -LOG_SECONDS
+        self._proxy: Proxy | None = None
+        self._tls: ssl.SSLContext | None = None
+        self.port = 0
+        """Where it listens, once it does."""
+        if not settings.listen:
+            return
+        if settings.tls_certificate:
+            self._tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            _load(
+                self._tls.load_cert_chain, "proxy.tls_certificate", settings.tls_certificate, settings.tls_key
+            )
+        self._proxy = Proxy(
+            connector(settings.upstream, self._upstream_tls(), settings.upstream_server_name),
+            Routes(routes, models).find,
+            body_bytes=models.settings.limits.body_bytes,
+            timeouts=Timeouts(
+                connect_seconds=settings.connect_timeout,
+                response_seconds=settings.read_timeout,
+                idle_seconds=settings.idle_timeout,
+            ),
+            most=settings.max_connections,
+            failed=self._failed,
+        )
+
+    def _upstream_tls(self) -> ssl.SSLContext | None:
+        settings = self._settings
+        if not settings.upstream.startswith("https:"):
+            return None
+        context = ssl.create_default_context()
+        if settings.upstream_ca:
+            _load(context.load_verify_locations, "proxy.upstream_ca", settings.upstream_ca)
+        if not settings.upstream_verify:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        return context
 
     @property
     def connections(self) -> int:
         """Clients that are connected."""
-        return len(self._links)
+        return 0 if self._proxy is None else self._proxy.connections
 
-    async def start(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> int:
-        """Listen on *host* and *port*, 0 for any; the port that it is."""
-        loop = asyncio.get_running_loop()
-
-        def linked() -> asyncio.Protocol:
-            tap = Tap(self._find, self._body_bytes)
-            return Link(loop, self._connect, tap, self._timeouts, self._links, self._most).client
-
-        server = await loop.create_server(linked, host, port, ssl=tls, backlog=BACKLOG)
-        self._server = server
-        self._looker = loop.create_task(self._look())
-        found: socket.socket = server.sockets[0]
-        return int(found.getsockname()[1])
-
-    async def _look(self) -> None:
-        limits = [
-            seconds for seconds in (self._timeouts.response_seconds, self._timeouts.idle_seconds) if seconds
-        ]
-        every = min(LOOK_SECONDS, *(seconds / 4 for seconds in limits)) if limits else LOOK_SECONDS
-        loop = asyncio.get_running_loop()
-        while True:
-            await asyncio.sleep(every)
-            now = loop.time()
-            for link in list(self._links):
-                link.look(now)
-                error = link.tap.failed
-                if error is not None and self._failed is not None:
-                    link.tap.failed = None
-                    self._failed(error)
+    async def start(self) -> None:
+        """Listen."""
+        if self._proxy is None:
+            return
+        sys.setswitchinterval(SWITCH_SECONDS)
+        host, port = address_of(self._settings.listen)
+        self.port = await self._proxy.start(host, port, self._tls)
+        _log.info("requests on port %d are passed to %s", self.port, self._settings.upstream)
 
     async def stop(self, drain_seconds: float) -> None:
         """Take no more clients, let answers that are due go out for so long, and end."""
-        loop = asyncio.get_running_loop()
-        end = loop.time() + drain_seconds
-        if self._server is not None:
-            self._server.close()
-        for link in list(self._links):
-            link.drain()
-        while self._links and loop.time() < end:
-            await asyncio.sleep(0.01)
-        for link in list(self._links):
-            link.abort()
-        if self._looker is not None:
-            self._looker.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._looker
-        self._looker = self._server = None
+        if self._proxy is not None:
+            await self._proxy.stop(drain_seconds)
+
+    def routes(self) -> list[web.RouteDef]:
+        """None of the main listener's."""
+        return []
+
+    def _failed(self, error: Exception) -> None:
+        now = time.monotonic()
+        if now - self._told_seconds >= LOG_SECONDS:
+            self._told_seconds = now
+            # The type only, for a message may hold values.
+            _log.error("watching a connection failed: %s; its traffic goes on", type(error).__name__)
+
+
+def _load(load: object, key: str, *paths: str) -> None:
+    try:
+        load(*paths)  # type: ignore[operator]
+    except (OSError, ssl.SSLError) as error:
+        message = f"{key} cannot be read, got {paths[0]!r}: {error}; give the path of a PEM file"
+        raise ConfigError(message) from error

@@ -191,7 +191,7 @@ class Link:
     def unserved(self, data: bytes) -> None:
         """Bytes of a client that has no server."""
         if self._task is not None:
-            # Paused now and not when it was opened: uvloop starts reading after `connection_made` all the same.
+            # Not paused when it was opened: uvloop starts to read after `connection_made` all the same.
             self._held += data
             self.client.transport.pause_reading()
             return

@@ -6,6 +6,7 @@ What has none is named by position, where there are as many values as features. 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from functools import cached_property
 from itertools import chain
@@ -18,7 +19,7 @@ from driftgauge.protocols._types import Column, Decoded, Limits
 __all__ = ["ATOMS", "Side", "flatten", "from_any", "from_matrix", "from_rows", "one_name_only"]
 
 ATOMS: Final = frozenset({int, float, bool, str, type(None)})
-_NUMBERS: Final = frozenset({int, float, bool, type(None)})
+_LARGEST: Final = int(sys.float_info.max)
 
 
 class Side:
@@ -99,10 +100,10 @@ class Side:
         values = column if type(column) is list else list(column)
         for _ in range(self.limits.depth):
             kinds = set(map(type, values))
-            if kinds <= _NUMBERS:
-                return values
             if kinds <= ATOMS:
-                return self._short(values)
+                if int in kinds:
+                    values = _finite(values, kinds)
+                return self._short(values) if str in kinds else values
             if kinds == {list}:
                 if any(len(each) != 1 for each in values):
                     raise Unfit(reason="wrong_shape", detail="a value of one feature is a list of several")
@@ -121,6 +122,18 @@ class Side:
         if any(type(each) is str and len(each) > most for each in values):
             return [label(each) if type(each) is str and len(each) > most else each for each in values]
         return values
+
+
+def _finite(values: list[Any], kinds: set[type]) -> list[Any]:
+    """The values, integers beyond float64 as infinity: one would have all rows of a batch refused."""
+    whole = values if kinds == {int} else [each for each in values if type(each) is int]
+    if max(whole) <= _LARGEST and min(whole) >= -_LARGEST:
+        return values
+    endless = float("inf")
+    return [
+        (endless if each > 0 else -endless) if type(each) is int and abs(each) > _LARGEST else each
+        for each in values
+    ]
 
 
 def _text_of(value: dict[str, Any]) -> str:
@@ -167,9 +180,7 @@ def from_rows(rows: list[Any], side: Side, *, flat_row: bool = False) -> Decoded
     if width == 1:
         return side.decoded({side.expected[0]: side.clean(rows)}, len(rows), names_given=False)
     if len(rows) == width and (flat_row or side.rows == 1):
-        values = side.clean(rows)
-        columns: dict[str, Column] = {name: [each] for name, each in zip(side.expected, values, strict=True)}
-        return side.decoded(columns, 1, names_given=False)
+        return from_rows([rows], side)
     raise side.misfit(1)
 
 
@@ -178,8 +189,19 @@ def one_name_only(rows: list[Any], name: str) -> bool:
     return len(rows[0]) == 1 and name in rows[0]
 
 
+def _one_row(values: list[Any], names: Sequence[str], side: Side) -> dict[str, Column] | None:
+    """Columns of one row, cleaned at once, which takes a third of the time; None where it is not plain."""
+    if not ATOMS.issuperset(map(type, values)):
+        return None
+    return {name: [each] for name, each in zip(names, side.clean(values), strict=True)}
+
+
 def _from_lists(rows: list[list[Any]], side: Side) -> Decoded:
     width = len(side.expected)
+    if len(rows) == 1 and len(rows[0]) == width <= side.limits.columns:
+        row = _one_row(rows[0], side.expected, side)
+        if row is not None:
+            return side.decoded(row, 1, names_given=False)
     if set(map(len, rows)) != {width} or (width == 1 and len(rows[0]) == 1 and type(rows[0][0]) is list):
         rows = [flatten(row, side.limits) for row in rows]
         widths = set(map(len, rows))
@@ -198,9 +220,10 @@ def _from_lists(rows: list[list[Any]], side: Side) -> Decoded:
 def _from_records(rows: list[dict[str, Any]], side: Side) -> Decoded:
     keys = dict.fromkeys(rows[0]) if len(rows) == 1 else dict.fromkeys(chain.from_iterable(rows))
     side.check_columns(len(keys))
-    columns: dict[str, Column] = {
-        name: side.clean([row.get(name) for row in rows]) for name in side.expected if name in keys
-    }
+    names = [name for name in side.expected if name in keys]
+    columns = _one_row([rows[0][name] for name in names], names, side) if len(rows) == 1 else None
+    if columns is None:
+        columns = {name: side.clean([row.get(name) for row in rows]) for name in names}
     for key in keys:
         if key not in side.known and type(rows[0].get(key)) is list:
             columns |= _spread(key, [row.get(key) for row in rows], side)

@@ -50,9 +50,12 @@ class Tensor(NamedTuple):
         """Values of one row."""
         return prod(self.shape[1:])
 
-    def column(self, place: int) -> Sequence[Any] | NDArray[Any]:
-        """The values at *place* of every row; of a tensor of one column all there are."""
-        return self.values if self.width == 1 else self.values[place :: self.width]
+    def columns(self, names: Sequence[str], side: Side) -> dict[str, Column]:
+        """Named columns, of as many names as a row has values."""
+        width, values = len(names), self.values
+        if isinstance(values, np.ndarray):
+            return {name: values[place::width] for place, name in enumerate(names)}
+        return {name: side.clean(values[place::width]) for place, name in enumerate(names)}
 
 
 def check_shape(shape: Any, datatype: Any, limits: Limits) -> tuple[int, ...]:
@@ -120,19 +123,25 @@ def from_tensors(tensors: Sequence[Tensor], side: Side) -> Decoded:
     columns: dict[str, Column] = {}
     rows = 0
     for each in tensors:
-        names = [each.name] if each.name in side.known else side.parts(each.name, each.width)
-        if names is None or len(names) != each.width:
-            if each.name in side.known and len(tensors) > 1:
-                detail = f"a tensor of one feature has {each.width} values a row"
-                raise Unfit(reason="wrong_shape", detail=detail)
+        name, width = each.name, each.width
+        if name not in side.known:
+            names = side.parts(name, width)
+            if names is None:
+                continue
+        elif width == 1:
+            names = [name]
+        elif len(tensors) == 1:  # features together, and their name is by accident that of one
             continue
+        else:
+            detail = f"a tensor of one feature has {width} values a row"
+            raise Unfit(reason="wrong_shape", detail=detail)
         side.check_rows(each.rows)
         if rows not in (0, each.rows):
             raise Unfit(reason="wrong_length", detail=f"tensors of {rows} and of {each.rows} rows")
         rows = each.rows
-        if len(set(names) & set(columns)):
+        if not columns.keys().isdisjoint(names):
             raise Unfit(reason="several_keys", detail="two tensors have the same name")
-        columns |= {name: _clean(each.column(place), side) for place, name in enumerate(names)}
+        columns |= each.columns(names, side)
     if columns:
         return side.decoded(columns, rows, names_given=True)
     if len(tensors) > 1:
@@ -148,11 +157,4 @@ def _by_position(only: Tensor, side: Side) -> Decoded:
         side.check_columns(only.width)
         raise side.misfit(only.width)
     side.check_rows(only.rows)
-    columns: dict[str, Column] = {
-        name: _clean(only.column(place), side) for place, name in enumerate(side.expected)
-    }
-    return side.decoded(columns, only.rows, names_given=False)
-
-
-def _clean(values: Sequence[Any] | NDArray[Any], side: Side) -> Column:
-    return values if isinstance(values, np.ndarray) else side.clean(values)
+    return side.decoded(only.columns(side.expected, side), only.rows, names_given=False)

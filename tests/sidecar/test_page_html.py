@@ -21,44 +21,11 @@ from driftgauge.sidecar.page_view import CARDS, LINES
 from driftgauge.snapshot import Snapshot
 
 NOW = page_models.START + 3_000
-TAGS = set(
-    [
-        "a",
-        "article",
-        "body",
-        "div",
-        "footer",
-        "g",
-        "h1",
-        "h2",
-        "h3",
-        "h4",
-        "head",
-        "header",
-        "html",
-        "li",
-        "line",
-        "link",
-        "main",
-        "meta",
-        "p",
-        "rect",
-        "section",
-        "span",
-        "strong",
-        "style",
-        "svg",
-        "table",
-        "tbody",
-        "td",
-        "text",
-        "th",
-        "thead",
-        "title",
-        "tr",
-        "ul",
-    ]
-)
+TAGS = {
+    "a", "article", "body", "div", "footer", "g", "h1", "h2", "h3", "h4", "head", "header", "html",
+    "li", "line", "link", "main", "meta", "p", "rect", "section", "span", "strong", "style", "svg",
+    "table", "tbody", "td", "text", "th", "thead", "title", "tr", "ul",
+}  # fmt: skip
 VOID = {"meta", "link"}
 
 

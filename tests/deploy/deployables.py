@@ -116,7 +116,7 @@ def closed(schema: Any) -> Any:
 
 
 def kserve_schema(definitions: str) -> dict[str, Any]:
-    """JSON schema of an InferenceService, from the tables in KServe's generated models, which are only read."""
+    """JSON schema of an InferenceService, from the tables in KServe's generated models, only read."""
     models: dict[str, dict[str, Any]] = {}
     for file in sorted((TOOLS / "kserve" / "models").glob("v1beta1_*.py")):
         for node in ast.parse(file.read_text(encoding="utf-8")).body:

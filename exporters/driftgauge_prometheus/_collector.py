@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final, Protocol
 
 from prometheus_client import CollectorRegistry
@@ -13,7 +13,14 @@ from prometheus_client.samples import Sample
 from driftgauge.catalogue import CATALOGUE, Family, samples
 from driftgauge.snapshot import Snapshot
 
-__all__ = ["SnapshotCollector", "SnapshotSource", "collector", "own_registry"]
+__all__ = [
+    "SnapshotCollector",
+    "SnapshotSource",
+    "collector",
+    "described",
+    "metrics_of",
+    "own_registry",
+]
 
 
 class SnapshotSource(Protocol):
@@ -44,15 +51,30 @@ class SnapshotCollector(Collector):
 
     def describe(self) -> Iterator[Metric]:
         """Every family without samples: a registry learns the names without an evaluation."""
-        for family in CATALOGUE:
-            yield _metric(family)
+        return described()
 
     def collect(self) -> Iterator[Metric]:
         """Every family that has samples, from one snapshot, in the order of the catalogue."""
-        for family, found in samples(self._source.snapshot()):
-            metric = _metric(family)
-            name = family.prometheus_name
-            metric.samples = [Sample(name, labels, value) for labels, value in found]  # type: ignore[arg-type]
+        return metrics_of([self._source.snapshot()])
+
+
+def described() -> Iterator[Metric]:
+    """Every family of the catalogue, without samples."""
+    return map(_metric, CATALOGUE)
+
+
+def metrics_of(snapshots: Iterable[Snapshot]) -> Iterator[Metric]:
+    """Every family that has samples, those of all *snapshots* together, in the order of the catalogue."""
+    found = [iter(samples(snapshot)) for snapshot in snapshots]
+    waiting = [next(each, None) for each in found]
+    for family in CATALOGUE:
+        metric = _metric(family)
+        name = family.prometheus_name
+        for place, entry in enumerate(waiting):
+            if entry is not None and entry[0] is family:
+                metric.samples += [Sample(name, labels, value) for labels, value in entry[1]]  # type: ignore[arg-type]
+                waiting[place] = next(found[place], None)
+        if metric.samples:
             yield metric
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import Counter
@@ -13,7 +14,7 @@ from typing import Any, Final
 from driftgauge._payload_intake import Intake
 from driftgauge.budget import one_false_alert
 from driftgauge.monitor import Monitor
-from driftgauge.protocols import decoder
+from driftgauge.protocols import Decoder, decoder
 from driftgauge.reference import Reference
 from driftgauge.sidecar.settings import LimitSettings, ModelSettings, SidecarSettings
 from driftgauge.sidecar.settings_types import window_of
@@ -23,6 +24,8 @@ __all__ = ["ModelHandle", "Watched"]
 
 # Windows of time empty and evidence is weighed without a new row, so an idle model is saved as well, rarely.
 IDLE_SAVE_SECONDS: Final = 60.0
+
+_log = logging.getLogger("driftgauge.sidecar.models")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +116,7 @@ class ModelHandle:
         protocol: str,
         *,
         columns: bool = False,
+        own: Decoder | None = None,
         mapping: Mapping[str, Any] | None = None,
         sample: float = 1.0,
     ) -> Intake:
@@ -126,6 +130,8 @@ class ModelHandle:
             One of `driftgauge.protocols.PROTOCOLS`; with *columns*, what counters are to call it.
         columns : bool
             Rows come as columns only, so nothing is to be decoded.
+        own : Decoder, optional
+            Of a way that brings one; *protocol* is what counters call it.
         mapping : mapping, optional
             For the protocol ``'mapping'``.
         sample : float
@@ -140,7 +146,8 @@ class ModelHandle:
         with self._lock:
             if key not in self._intakes:
                 limits = self._limits.of_payloads()
-                own = None if columns else decoder(protocol, limits=limits, mapping=mapping or None)
+                if own is None and not columns:
+                    own = decoder(protocol, limits=limits, mapping=mapping or None)
                 self._intakes[key] = Intake(
                     self._monitor,
                     own,
@@ -172,7 +179,13 @@ class ModelHandle:
         with self._lock:
             takers = dict(self._takers)
             kept = dict(self._attached)  # of ways that have not begun yet
-        return {**kept, **{name: take() for name, take in takers.items()}}
+        for name, take in takers.items():
+            try:
+                kept[name] = take()
+            except Exception:  # of a way that is broken; windows are saved all the same
+                self.count_error("state")
+                _log.exception("what %r wants saved with model %r cannot be had", name, self.name)
+        return kept
 
     def snapshot(self, now_seconds: float | None = None) -> Snapshot:
         """What is known now, with the payloads of all ways in."""

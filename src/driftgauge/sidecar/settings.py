@@ -50,6 +50,7 @@ class ServerSettings(Section):
         default="127.0.0.1:9109", description="host:port; empty for none, with uds; port 0 is any"
     )
     uds: str = Field(default="", description="path of a Unix socket with the same surface; empty for none")
+    uds_mode: str = Field(default="660", pattern="[0-7]{3}", description="who may use the socket, octal")
     tls_certificate: str = Field(default="", description="PEM file with the certificate chain")
     tls_key: str = Field(default="", description="PEM file with the key")
     tls_client_ca: str = Field(default="", description="PEM file; clients must have a certificate from it")
@@ -169,8 +170,8 @@ class ProxySettings(Section):
         if bool(self.listen) != bool(self.upstream):
             message = "listen and upstream go together; give both, or neither for no proxy"
             raise ValueError(message)
-        if self.upstream and not self.upstream.startswith(("http://", "https://")):
-            message = "upstream must be a URL, such as 'http://127.0.0.1:8080'"
+        if self.upstream and not self.upstream.startswith(("http://", "https://", "unix:")):
+            message = "upstream must be a URL, such as 'http://127.0.0.1:8080', or unix:/path of a socket"
             raise ValueError(message)
         if bool(self.tls_certificate) != bool(self.tls_key):
             message = "tls_certificate and tls_key go together; give both or neither"
@@ -193,6 +194,9 @@ class SinkSettings(_Decoded):
     tee_timeout: Seconds = Field(default=5.0, description="time that the other sink has to answer")
     pair_seconds: Seconds = Field(default=60.0, description="how long a request waits for its response")
     pair_payloads: int = Field(default=10_000, ge=1, description="how many halves may wait for the other")
+    unpaired: Literal["drop", "inputs"] = Field(
+        default="drop", description="what becomes of a request without a response"
+    )
     pair_bytes: Bytes = Field(default=64 << 20, description="how large the halves that wait may be together")
 
 

@@ -5,14 +5,10 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Final
 
-from driftgauge.errors import ConfigError, MissingExtraError
-from driftgauge.windows import WindowSpec, duration, rows
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-try:
-    from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
-except ImportError as error:
-    message = "the sidecar needs pydantic; pip install driftgauge[sidecar]"
-    raise MissingExtraError(message) from error
+from driftgauge.errors import ConfigError
+from driftgauge.windows import WindowSpec, duration, rows
 
 __all__ = [
     "Bytes",

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import sys
+import threading
 from pathlib import Path
 from typing import Final
 
@@ -54,4 +57,15 @@ def command(path: Path | None, print_config: bool) -> int:
 
     set_up_logs(settings.log.level, settings.log.format)
     run(settings)
+    _leave()
     return 0
+
+
+def _leave() -> None:
+    """End now where a thread still compiles or reads a file: all is saved, and Python would wait for it."""
+    waiting = [each for each in threading.enumerate() if each is not threading.main_thread()]
+    if waiting:
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)

@@ -67,7 +67,7 @@ def description(ways: Iterable[object]) -> dict[str, Any]:
     }
     schemas: dict[str, Any] = {}
     for way in ways:
-        own = getattr(way, "openapi", dict)()
+        own: dict[str, Any] = getattr(way, "openapi", dict)()
         paths.update(own.get("paths", {}))
         schemas.update(own.get("components", {}).get("schemas", {}))
     return {

@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import logging
 import signal
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final
@@ -111,6 +112,7 @@ class Sidecar:
         app = web.Application(middlewares=[guarded(self._guard)], client_max_size=limits.body_bytes)
         app.add_routes(Api(self.registry, self, self.reload, lambda: description(self.ways)).routes())
         app.add_routes(page_routes(self.registry))
+        app.on_response_prepare.append(_sign)
         for way in self.ways:
             try:
                 app.add_routes(way.routes())
@@ -139,14 +141,39 @@ class Sidecar:
         await asyncio.wait([loading])
         if loading.exception() is not None:
             _log.error("models could not be loaded", exc_info=loading.exception())
-        compiling = asyncio.get_running_loop().run_in_executor(None, kernels.warm_up)
-        done, _ = await asyncio.wait([compiling], timeout=WARM_UP_SECONDS)
-        if not done or compiling.exception() is not None:
+        if not await self._compiled():
             _log.warning("kernels are not compiled; NumPy counts meanwhile, more slowly")
         if self.why_not_ready == "starting":
             self.why_not_ready = ""
             models = ", ".join(self.registry.names()) or "none"
             _log.info("ready; models: %s", models)
+
+    @staticmethod
+    async def _compiled() -> bool:
+        """Compile, which takes 10 s of a core where nothing is on disk; whether that went well in time."""
+        loop = asyncio.get_running_loop()
+        compiling: asyncio.Future[bool] = loop.create_future()
+
+        def end(well: bool) -> None:
+            if not compiling.done():
+                compiling.set_result(well)
+
+        def work() -> None:
+            try:
+                kernels.warm_up()
+                well = True
+            except Exception:
+                _log.exception("kernels could not be compiled")
+                well = False
+            with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
+                loop.call_soon_threadsafe(end, well)
+
+        # A daemon and not one of asyncio's threads: whoever stops now does not wait for the compiler.
+        threading.Thread(target=work, name="driftgauge-warm-up", daemon=True).start()
+        try:
+            return await asyncio.wait_for(compiling, WARM_UP_SECONDS)
+        except TimeoutError:
+            return False
 
     # ------------------------------------------------------------------ meanwhile
 
@@ -277,6 +304,10 @@ class Sidecar:
         elif (error := stopping.exception()) is not None:
             raise error
         _log.info("stopped")
+
+
+async def _sign(_: web.Request, response: web.StreamResponse) -> None:
+    response.headers["Server"] = "driftgauge"  # and not the versions of Python and aiohttp
 
 
 def build(settings: SidecarSettings) -> Sidecar:

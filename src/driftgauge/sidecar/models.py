@@ -127,7 +127,7 @@ class ModelRegistry:
             for candidate in found.failed:
                 self._failed(candidate, change)
             models = dict(self._models)
-            for name, candidate in found.models.items():
+            for name, candidate in sorted(found.models.items()):
                 try:
                     what = self._put(models, name, candidate)
                 except (DriftgaugeError, OSError, MemoryError) as error:
@@ -135,7 +135,7 @@ class ModelRegistry:
                     self._failed(candidate, change)
                 else:
                     change[what].append(name)
-            gone = {name: models.pop(name) for name in list(models) if name not in found.models}
+            gone = {name: models.pop(name) for name in sorted(models) if name not in found.models}
             self._models = models
             for name, handle in gone.items():
                 change["removed"].append(name)

@@ -89,7 +89,7 @@ class Weighed:
                 rows={str(name): int(rows) for name, rows in header["rows"].items()},
                 state={name.removeprefix("state_"): array for name, array in arrays.items()},
             )
-        except (AttributeError, KeyError, TypeError) as error:
+        except (AttributeError, KeyError, TypeError, OverflowError) as error:
             message = f"a part is missing or of another kind: {type(error).__name__}"
             raise ValueError(message) from error
 

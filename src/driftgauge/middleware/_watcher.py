@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from driftgauge._payload_intake import Intake
@@ -12,7 +13,7 @@ from driftgauge.errors import ConfigError
 from driftgauge.middleware._exchange import Exchange, Line
 from driftgauge.middleware._routes import Route, check_routes, path_pattern
 from driftgauge.protocols import Limits, decoder
-from driftgauge.snapshot import PayloadCounts
+from driftgauge.snapshot import PayloadCounts, Snapshot
 
 if TYPE_CHECKING:
     from driftgauge.monitor import Monitor
@@ -44,6 +45,7 @@ class Watcher:
             message = f"monitor must be a Monitor, got {monitor!r}; make one with Monitor(reference)"
             raise ConfigError(message)
         self.app = app
+        self._monitor = monitor
         self._found: list[tuple[frozenset[str], re.Pattern[str], Line]] = []
         lines: list[tuple[Route, Line]] = []
         reference = monitor.reference
@@ -77,6 +79,10 @@ class Watcher:
             if method in methods and pattern.match(path):
                 return line.begin(path)
         return None
+
+    def snapshot(self, now_seconds: float | None = None) -> Snapshot:
+        """That of the monitor, with what became of the exchanges: an exporter may be given the middleware."""
+        return replace(self._monitor.snapshot(now_seconds), payloads=self.payloads())
 
     def payloads(self) -> tuple[PayloadCounts, ...]:
         """What became of the exchanges so far: one value for each protocol."""

@@ -27,7 +27,7 @@ __all__ = ["Chunk", "Follower", "Position"]
 
 HEAD_BYTES: Final = 256  # two files of one inode begin alike only where their first lines are the same
 TAIL_BYTES: Final = 256
-CHUNK_BYTES: Final = 1 << 20
+CHUNK_BYTES: Final = 64 << 10  # what is read again after a kill is at most so much more than was not saved
 LINE_BYTES: Final = 16 << 20
 
 
@@ -81,6 +81,8 @@ class Follower:
         Need not exist yet.
     position : Position, optional
         From the last time. None: it is new, and is read from its beginning.
+    renames : bool
+        Whether a file that was renamed is read to its end. Not in a folder where all files are read anyway.
     line_bytes, chunk_bytes : int
         A longer line is passed over; about so much is read at once.
 
@@ -105,10 +107,12 @@ class Follower:
         path: str | os.PathLike[str],
         position: Position | None = None,
         *,
+        renames: bool = True,
         line_bytes: int = LINE_BYTES,
         chunk_bytes: int = CHUNK_BYTES,
     ) -> None:
         self.path = Path(path)
+        self._renames = renames
         self.position = position or Position()
         self._line_bytes = line_bytes
         self._chunk_bytes = chunk_bytes
@@ -144,7 +148,7 @@ class Follower:
         """
         while self._open():
             yield from self._rest()
-            if not self._replaced():
+            if not self._renames or not self._replaced():
                 return
             yield from self._rest()  # what was written between the last look and the renaming
             self.close()
@@ -168,7 +172,7 @@ class Follower:
             except FileNotFoundError:
                 return False
             if self.position.inode and not self._is_the_one(self._file):
-                renamed = self._find_renamed()
+                renamed = self._find_renamed() if self._renames else None
                 if renamed is not None:
                     self._file.close()
                     self._file = renamed
@@ -220,7 +224,9 @@ class Follower:
         offset = self.position.offset
         kept = b""
         while True:
-            block = os.pread(file.fileno(), self._chunk_bytes, offset + len(kept))
+            # Twice as much each time: a line of 16 MiB would be copied 256 times in blocks of 64 KiB.
+            size = max(self._chunk_bytes, len(kept))
+            block = os.pread(file.fileno(), size, offset + len(kept))
             if not block:
                 return
             kept = kept + block if kept else block

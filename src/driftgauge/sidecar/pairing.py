@@ -10,15 +10,16 @@ from driftgauge.protocols import Message
 
 __all__ = ["Half", "Pair", "Pairing"]
 
-HALF_BYTES: Final = 1_000  # what a half takes beside its body: key, headers, entries in tables
-
 Key = tuple[str, ...]
+
+HALF_BYTES: Final = 1_000  # what a half takes beside its body: key, headers, entries in tables
 
 
 @dataclass(frozen=True, slots=True)
 class Half:
     """A half that waits for the other."""
 
+    key: Key
     is_request: bool
     message: Message
     seconds: float
@@ -70,7 +71,7 @@ class Pairing:
         self._halves = halves
         self._most_bytes = size_bytes
         # By age, oldest first; the halves of one key are in the order in which they came.
-        self._waiting: OrderedDict[int, tuple[Key, Half]] = OrderedDict()
+        self._waiting: OrderedDict[int, Half] = OrderedDict()
         self._by_key: dict[tuple[Key, bool], deque[int]] = {}
         self._seen: OrderedDict[tuple[Key, bool, str], float] = OrderedDict()
         self._next = 0
@@ -109,8 +110,8 @@ class Pairing:
         if others:
             other = self._take(others[0]).message
             return Pair(message, other) if is_request else Pair(other, message)
-        half = Half(is_request, message, now)
-        self._waiting[self._next] = (key, half)
+        half = Half(key, is_request, message, now)
+        self._waiting[self._next] = half
         self._by_key.setdefault((key, is_request), deque()).append(self._next)
         self._next += 1
         self._bytes += half.size
@@ -120,16 +121,20 @@ class Pairing:
         """Halves that wait no longer: their time is over, or there is no room for them."""
         gone = []
         while self._waiting:
-            number, (_, half) = next(iter(self._waiting.items()))
+            number, half = next(iter(self._waiting.items()))
             full = len(self._waiting) > self._halves or self._bytes > self._most_bytes
             if not full and now - half.seconds <= self._seconds:
                 break
             gone.append(self._take(number))
         return gone
 
+    def everything(self) -> list[Half]:
+        """All that wait, at the end."""
+        return [self._take(number) for number in list(self._waiting)]
+
     def _take(self, number: int) -> Half:
-        key, half = self._waiting.pop(number)
-        place = (key, half.is_request)
+        half = self._waiting.pop(number)
+        place = (half.key, half.is_request)
         numbers = self._by_key[place]
         numbers.popleft()  # always the first of its key: both orders are those of arrival
         if not numbers:

@@ -23,9 +23,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-import msgspec
-
+from driftgauge.errors import MissingExtraError
 from driftgauge.protocols import Limits, Message
+
+try:
+    import msgspec
+except ImportError as error:  # pragma: no cover - the tests' environment has it
+    _ABSENT = "the sink needs msgspec; pip install driftgauge[sidecar]"
+    raise MissingExtraError(_ABSENT) from error
 
 __all__ = ["EVENT_TYPES", "Event", "Unreadable", "is_event", "read_events"]
 
@@ -83,7 +88,7 @@ class _Structured(msgspec.Struct):
     type: str = ""
     time: str = ""
     datacontenttype: str = ""
-    data: msgspec.Raw = msgspec.Raw(b"")  # noqa: RUF009 - immutable
+    data: msgspec.Raw = msgspec.Raw(b"")
     data_base64: str | None = None
     inferenceservicename: str = ""
     namespace: str = ""

@@ -96,10 +96,10 @@ class Tee:
     Notes
     -----
     Body and headers go on unchanged, the latter in order and in their spelling, but for those that belong to
-    the connection (RFC 9110, section 7.6.1), ``Host`` and ``Expect``; bytes of a header that are not UTF-8 are
-    lost, aiohttp cannot send them. Redirects are not followed: the event would change on the way. Order is
-    not kept, as no payload logger keeps it. An event may arrive twice, when the sink took it and died before
-    it said so.
+    the connection (RFC 9110, section 7.6.1), ``Host`` and ``Expect``. Bytes of a header that are not UTF-8
+    are lost: aiohttp cannot send them. Redirects are not followed, the event would change on the way. Order
+    is not kept, as no payload logger keeps it. An event may arrive twice, when the sink took it and died
+    before it said so.
     """
 
     def __init__(
@@ -228,8 +228,9 @@ class Tee:
     async def _forward(self, event: _Event) -> str:
         import tenacity
 
-        pauses = tenacity.wait_exponential_jitter(
-            initial=self._first_pause_seconds, max=LONGEST_PAUSE_SECONDS, jitter=self._first_pause_seconds
+        # Up to twice as long each time, and not all events of an outage at one moment.
+        pauses = tenacity.wait_random_exponential(
+            multiplier=self._first_pause_seconds, max=LONGEST_PAUSE_SECONDS
         )
         tries = tenacity.AsyncRetrying(
             stop=tenacity.stop_after_attempt(self._attempts),

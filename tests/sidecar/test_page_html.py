@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from driftgauge.sidecar.page_render import Asked, headers, status_page
 from driftgauge.sidecar.page_text import shown
 from driftgauge.sidecar.page_view import CARDS, LINES
-from driftgauge.snapshot import Snapshot
+from driftgauge.snapshot import PayloadCounts, Snapshot
 
 NOW = page_models.START + 3_000
 TAGS = {
@@ -177,6 +177,22 @@ def test_errors_inside_and_dropped_rows_are_shown_where_there_are_some() -> None
     assert "dropped: buffer_full 7" in text
 
 
+def test_payloads_are_shown_by_way_with_their_reasons() -> None:
+    counts = PayloadCounts(
+        way="proxy",
+        protocol="kserve_v1<i>",
+        payloads=1_010,
+        decoded=1_000,
+        undecodable={"not_json": 7, "empty": 0},
+        dropped={"queue_full": 3},
+        without_outputs={"wrong_length": 2},
+    )
+    text = page(replace(churn(0), payloads=(counts,))).text
+    assert "proxy kserve_v1<i> 1\u00a0010 1\u00a0000 wrong_length 2 not_json 7 queue_full 3" in text
+    assert "empty 0" not in text
+    assert "undecodable" not in page(churn(0)).text
+
+
 def test_of_very_many_features_the_page_draws_some_and_counts_the_rest() -> None:
     base = churn(8)
     names = [f"f{place}" for place in range(1_000)]
@@ -264,7 +280,7 @@ def renamed(names: Iterator[str]) -> Snapshot:
     )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(NASTY, min_size=20, max_size=20), NASTY, NASTY)
 def test_no_text_at_all_becomes_a_tag(texts: list[str], window: str, trouble: str) -> None:
     def names() -> Iterator[str]:

@@ -10,7 +10,14 @@ from urllib.parse import urlencode
 
 from driftgauge.sidecar.page_text import ago, grouped, instant, number, percent, shown, span
 from driftgauge.sidecar.svg import Drawing, Gauge, draw, gauge
-from driftgauge.snapshot import FeatureDrift, FeatureSnapshot, FeatureStatistics, Snapshot, WindowSnapshot
+from driftgauge.snapshot import (
+    FeatureDrift,
+    FeatureSnapshot,
+    FeatureStatistics,
+    PayloadCounts,
+    Snapshot,
+    WindowSnapshot,
+)
 
 __all__ = ["CARDS", "LINES", "ModelLine", "ModelView", "model_lines", "model_view"]
 
@@ -62,6 +69,8 @@ class ModelView:
     line: ModelLine
     facts: tuple[tuple[str, str], ...]
     counts: tuple[tuple[str, str], ...]
+    payloads: tuple[tuple[str, ...], ...]
+    """Way, protocol, how many, decoded, without outputs, undecodable, dropped, forwarded."""
     troubles: tuple[tuple[str, str], ...]
     windows: tuple[tuple[str, str, str, str, bool], ...]
     """Name, rows, how far back, link, whether it is the chosen one."""
@@ -94,6 +103,7 @@ def model_view(snapshot: Snapshot, window: str | None = None) -> ModelView:
         line=_line(snapshot),
         facts=tuple(_facts(snapshot)),
         counts=tuple(_counts(snapshot)),
+        payloads=tuple(_payloads(each) for each in snapshot.payloads),
         troubles=tuple((shown(kind), grouped(count)) for kind, count in _not_zero(snapshot.internal_errors)),
         windows=tuple(
             (
@@ -183,15 +193,19 @@ def _counts(snapshot: Snapshot) -> list[tuple[str, str]]:
         ("sampled out", grouped(snapshot.rows_sampled_out)),
     ]
     made += [(f"dropped: {shown(reason)}", grouped(n)) for reason, n in _not_zero(snapshot.rows_dropped)]
-    for payloads in getattr(snapshot, "payloads", ()):
-        way = f"{shown(payloads.way)}, {shown(payloads.protocol)}"
-        made.append((f"payloads by {way}", grouped(payloads.payloads)))
-        made += [
-            (f"{what} by {way}: {shown(reason)}", grouped(n))
-            for what, found in (("undecodable", payloads.undecodable), ("dropped", payloads.dropped))
-            for reason, n in _not_zero(found)
-        ]
     return made
+
+
+def _payloads(counts: PayloadCounts) -> tuple[str, ...]:
+    """A line of the table: what came, what was decoded, and by reason what was not."""
+    reasons = (counts.without_outputs, counts.undecodable, counts.dropped, counts.forwarded)
+    return (
+        shown(counts.way),
+        shown(counts.protocol),
+        grouped(counts.payloads),
+        grouped(counts.decoded),
+        *(", ".join(f"{shown(reason)} {grouped(n)}" for reason, n in _not_zero(each)) for each in reasons),
+    )
 
 
 def _not_zero(counts: Mapping[str, int]) -> list[tuple[str, int]]:

@@ -6,6 +6,7 @@ import base64
 import binascii
 import contextlib
 import json
+import re
 import zlib
 from collections.abc import Mapping
 from typing import Any, Final
@@ -37,6 +38,7 @@ _python: Final = json.JSONDecoder(
 _MOST_ENCODINGS: Final = 3
 _GZIP_OR_ZLIB: Final = 32 + zlib.MAX_WBITS  # zlib looks at the header to tell which
 _RAW_DEFLATE: Final = -zlib.MAX_WBITS  # what some clients send as "deflate"
+_ESCAPED: Final = re.compile(rb"%([0-9a-fA-F]{2})")
 _FORM: Final = "application/x-www-form-urlencoded"
 _MAY_BE_JSON: Final = ("", "text/plain", "application/octet-stream", _FORM)
 
@@ -138,9 +140,7 @@ def read_json(message: Message, limits: Limits) -> Any:
     body = open_body(message, limits)
     kind = content_type(message.headers)
     if kind == _FORM and body[:5].lower() == b"json=":  # Seldon's clients
-        from urllib.parse import unquote_to_bytes
-
-        body = unquote_to_bytes(body[5:].replace(b"+", b" "))
+        body = _ESCAPED.sub(lambda found: bytes.fromhex(found[1].decode()), body[5:].replace(b"+", b" "))
     try:
         value = parse_json(body, limits)
     except Unfit as unfit:

@@ -9,15 +9,15 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import page_models
 import pytest
 from aiohttp import web
-from services import unavailable
+from services import unavailable, until
 
-from driftgauge.sidecar.page import page_routes
+from driftgauge.sidecar.page import MOST_WAITING, page_routes
 from driftgauge.sidecar.page_render import REFRESH_SECONDS, headers
 from driftgauge.sidecar.page_text import shown
 from driftgauge.snapshot import Snapshot
@@ -35,8 +35,11 @@ class Registry:
         self.made = snapshots
         self.threads: set[str] = set()
         self.failing = False
+        self.may_go_on = threading.Event()
+        self.may_go_on.set()
 
     def snapshots(self) -> list[Snapshot]:
+        self.may_go_on.wait(timeout=30)
         self.threads.add(threading.current_thread().name)
         if self.failing:
             message = "a value of a row"
@@ -126,6 +129,25 @@ def test_a_page_that_cannot_be_made_tells_no_values(address: str, registry: Regi
         registry.failing = False
     assert caught.value.code == 500
     assert "a value of a row" not in caught.value.read().decode()
+
+
+def test_readers_in_a_hurry_wait_for_each_other_and_not_without_end(address: str, registry: Registry) -> None:
+    def status() -> int:
+        try:
+            return int(get(address + "/")[0])
+        except urllib.error.HTTPError as error:
+            return error.code if error.headers["Retry-After"] == "1" else -1
+
+    registry.may_go_on.clear()
+    try:
+        with ThreadPoolExecutor(MOST_WAITING + 4) as readers:
+            answers = [readers.submit(status) for _ in range(MOST_WAITING + 4)]
+            until(lambda: sum(each.done() for each in answers) == 4, "four to be turned away")
+            registry.may_go_on.set()
+            found = sorted(each.result(timeout=30) for each in answers)
+    finally:
+        registry.may_go_on.set()
+    assert found == [200] * MOST_WAITING + [503] * 4
 
 
 class Look:

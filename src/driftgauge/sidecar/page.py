@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from driftgauge.errors import MissingExtraError
 from driftgauge.sidecar.page_render import Asked, headers, status_page
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from aiohttp import web
 
 __all__ = ["Snapshots", "page_routes"]
+
+MOST_WAITING: Final = 16
 
 
 class Snapshots(Protocol):
@@ -42,6 +44,7 @@ def page_routes(registry: Snapshots, *, clock: Callable[[], float] = time.time) 
     Notes
     -----
     A page is made in a thread, one at a time: readers in a hurry wait for each other, the proxy for none.
+    When 16 wait already, the next is told to come back.
     """
     try:
         from aiohttp import web
@@ -49,6 +52,7 @@ def page_routes(registry: Snapshots, *, clock: Callable[[], float] = time.time) 
         message = "the status page needs aiohttp; pip install driftgauge[sidecar]"
         raise MissingExtraError(message) from error
     one_at_a_time = asyncio.Lock()
+    waiting = 0
 
     def made(asked: Asked) -> bytes:
         troubles: Callable[[], Sequence[str]] = getattr(registry, "troubles", list)
@@ -56,9 +60,16 @@ def page_routes(registry: Snapshots, *, clock: Callable[[], float] = time.time) 
         return text.encode("utf-8", "replace")
 
     async def page(request: web.Request) -> web.Response:
+        nonlocal waiting
         asked = Asked.of(request.query)
-        async with one_at_a_time:
-            body = await asyncio.to_thread(made, asked)
+        if waiting >= MOST_WAITING:
+            raise web.HTTPServiceUnavailable(headers={"Retry-After": "1"})
+        waiting += 1
+        try:
+            async with one_at_a_time:
+                body = await asyncio.to_thread(made, asked)
+        finally:
+            waiting -= 1
         return web.Response(
             body=body, content_type="text/html", charset="utf-8", headers=headers(refresh=asked.refresh)
         )

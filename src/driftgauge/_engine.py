@@ -20,9 +20,11 @@ from driftgauge._evidence import Evidence
 from driftgauge._frozen import Frozen, View
 from driftgauge._intake import Row
 from driftgauge._outputs import NOT_RECORDED
+from driftgauge._payload_sources import PayloadSources
 from driftgauge._rows import Block, Entry, Indexer
 from driftgauge.detectors.protocol import Detector
 from driftgauge.reference import Reference
+from driftgauge.snapshot import PayloadCounts
 from driftgauge.windows import Window, WindowSpec, WindowState
 
 if TYPE_CHECKING:
@@ -71,6 +73,7 @@ class Engine:
         self._indexer = Indexer(reference, buffer)
         self._evidence = Evidence(detector, reference, buffer)
         self._sharing = sharing
+        self.payloads = PayloadSources(buffer.failed)
         self.start()
 
     def start(self) -> None:
@@ -86,6 +89,7 @@ class Engine:
         self._rows_sampled = 0
         self._newest_seconds = -math.inf
         self._evidence.forget()
+        self.payloads.clear()
         if self._sharing is not None:
             self._sharing.begin()
         self._compiles = False
@@ -208,13 +212,14 @@ class Engine:
         if sharing is None or not self._sharing_lock.acquire(timeout=timeout_seconds):
             return now
         try:
+            payloads = self.payloads.read()
             if not self._lock.acquire(timeout=timeout_seconds):
                 return now
             try:
                 self._take(now)
                 if sharing.was_reset():
                     self._clear()
-                said = self._said(sharing)
+                said = self._said(sharing, payloads)
             finally:
                 self._lock.release()
             if said is not None:
@@ -225,9 +230,9 @@ class Engine:
         self.buffer.log_notes()
         return now
 
-    def _said(self, sharing: Sharing) -> Publication | None:
+    def _said(self, sharing: Sharing, payloads: tuple[PayloadCounts, ...]) -> Publication | None:
         """What is to be published; None when it was already."""
-        counters = self._counters()
+        counters = replace(self._counters(), payloads=payloads)
         if not sharing.is_news(counters):
             return None
         windows = [window.counted() for window in self._windows]
@@ -240,6 +245,7 @@ class Engine:
             with self._sharing_lock:
                 now = self.share(now_seconds)
                 return self._sharing.freeze(self._specs, now, self._evidence.shares())
+        payloads = self.payloads.read()
         with self._lock:
             now = self._time(now_seconds)
             self._take(now)
@@ -253,7 +259,7 @@ class Engine:
                     for w in self._windows
                 ),
                 bin_rows=self._bin_rows.copy(),
-                counters=self._counters(),
+                counters=replace(self._counters(), payloads=payloads),
                 drift=drift,
                 shares=None if drift is None else self._evidence.shares(),
             )

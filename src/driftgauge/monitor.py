@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -22,7 +22,7 @@ from driftgauge.budget import Budget
 from driftgauge.errors import StateError
 from driftgauge.reference import Reference
 from driftgauge.sampling import Rate
-from driftgauge.snapshot import Snapshot
+from driftgauge.snapshot import PayloadCounts, Snapshot
 from driftgauge.windows import WindowSpec, WindowState, rows
 
 if TYPE_CHECKING:
@@ -185,6 +185,18 @@ class Monitor(Watching):
         self._engine.flush(now_seconds, [] if entry is None else [entry])
         if self._shared:
             self._buffer.wake()  # the thread tells the others
+
+    def count_payloads(self, source: Callable[[], Iterable[PayloadCounts]]) -> None:
+        """Have snapshots say what *source* counts: what came as bytes, and what became of it.
+
+        With a shared directory they then are the sums over all processes, as the rows are.
+
+        Parameters
+        ----------
+        source : callable
+            Its counts only ever grow. Where it raises, they are what they were last.
+        """
+        self._engine.payloads.add(source)
 
     def flush(self, now_seconds: float | None = None) -> None:
         """Count every row of calls that have returned. When it is done, so are they."""

@@ -19,7 +19,7 @@ from driftgauge.errors import ConfigError, StateError
 from driftgauge.monitor import Monitor
 from driftgauge.reference import Reference
 from driftgauge.shared import SharedDirectory
-from driftgauge.snapshot import Snapshot
+from driftgauge.snapshot import PayloadCounts, Snapshot
 from driftgauge.windows import WindowState, rows
 
 NOW = 1.7e9
@@ -427,3 +427,34 @@ def test_files_hold_no_values(people: Reference, tmp_path: Path) -> None:
         assert np.float64(41.123456789).tobytes() not in data
         assert b"41.12345" not in data
     assert json.dumps(NAMES[0]).encode() not in data
+
+
+def test_payloads_that_ways_in_count_are_those_of_all_processes(people: Reference, tmp_path: Path) -> None:
+    first, second = monitor_in(tmp_path, people), monitor_in(tmp_path, people)
+    counted = {"a": 3, "b": 4}
+
+    def counts(who: str, way: str = "middleware") -> list[PayloadCounts]:
+        held = counted[who]
+        dropped = {"queue_full": 2}
+        return [PayloadCounts(way=way, protocol="mlflow", payloads=held + 2, decoded=held, dropped=dropped)]
+
+    first.count_payloads(lambda: counts("a"))
+    first.count_payloads(lambda: counts("a", "proxy"))
+    second.count_payloads(lambda: counts("b"))
+    first.snapshot(NOW)
+    found = second.snapshot(NOW).payloads
+    assert {each.way: (each.payloads, each.decoded, each.dropped) for each in found} == {
+        "middleware": (11, 7, {"queue_full": 4}),
+        "proxy": (5, 3, {"queue_full": 2}),
+    }
+    del counted["a"]  # then it is what it was
+    assert sum(each.payloads for each in first.snapshot(NOW).payloads) == 16
+    gone(first)
+    assert sum(each.payloads for each in SharedDirectory(tmp_path, people).snapshot(NOW).payloads) == 16
+
+
+def test_a_monitor_by_itself_says_what_ways_in_count(people: Reference) -> None:
+    monitor = Monitor(people)
+    counts = PayloadCounts(way="proxy", protocol="seldon", payloads=1, decoded=1)
+    monitor.count_payloads(lambda: [counts])
+    assert monitor.snapshot(NOW).payloads == (counts,)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from driftgauge._evaluate import Counters
+from driftgauge._payload_sources import add_payloads
 from driftgauge._window_specs import spec_from_dict
 from driftgauge._window_state import Pane, WindowState
 from driftgauge.shared._packing import Arrays, Header
+from driftgauge.snapshot import PayloadCounts
 
 __all__ = ["add_counters", "counters_of", "counters_parts", "exact", "state_of", "state_parts"]
 
@@ -83,6 +86,7 @@ def counters_parts(counters: Counters) -> Header:
         "rows_sampled_out": counters.rows_sampled_out,
         "rows_dropped": dict(counters.rows_dropped),
         "internal_errors": dict(counters.internal_errors),
+        "payloads": [asdict(each) for each in counters.payloads],
     }
 
 
@@ -96,7 +100,17 @@ def counters_of(header: Header) -> Counters:
         rows_sampled_out=sampled_out,
         rows_dropped=dropped,
         internal_errors={str(stage): _count(count) for stage, count in header["internal_errors"].items()},
+        payloads=tuple(_payload_counts(each) for each in header["payloads"]),
     )
+
+
+def _payload_counts(header: Header) -> PayloadCounts:
+    text = {name: str(header.pop(name)) for name in ("way", "protocol")}
+    whole = {name: _count(header.pop(name)) for name in ("payloads", "decoded")}
+    parts = {
+        name: {str(reason): _count(count) for reason, count in part.items()} for name, part in header.items()
+    }
+    return PayloadCounts(**text, **whole, **parts)  # type: ignore[arg-type]
 
 
 def _count(value: object) -> int:
@@ -120,4 +134,5 @@ def add_counters(parts: list[Counters]) -> Counters:
         rows_sampled_out=sum(part.rows_sampled_out for part in parts),
         rows_dropped=dropped,
         internal_errors=errors,
+        payloads=add_payloads(each for part in parts for each in part.payloads),
     )

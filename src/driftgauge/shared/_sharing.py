@@ -107,7 +107,7 @@ class Sharing:
     def is_news(self, counters: Counters) -> bool:
         """Whether there is something to say: rows that came or were dropped, or an error."""
         if self._last is None:
-            return counters.rows > 0 or any(counters.internal_errors.values())
+            return counters.rows > 0 or any(counters.internal_errors.values()) or bool(counters.payloads)
         return not self._told or counters != self._last.counters
 
     def say(

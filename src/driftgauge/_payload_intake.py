@@ -13,6 +13,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from driftgauge._buffer import Buffer
@@ -330,7 +331,8 @@ class Intake:
 
     def close(self) -> None:
         """Count what waits, as far as a second allows, and end the thread."""
-        self._worker.stop(CLOSE_SECONDS)
+        with suppress(RuntimeError):  # the thread is being started this moment: it ends by itself
+            self._worker.stop(CLOSE_SECONDS)
         self.drain(CLOSE_SECONDS)
 
     def after_fork_in_child(self) -> None:

@@ -112,7 +112,9 @@ def work_off(items: Sequence[Item], decoder: Decoder | None, target: Target) -> 
                 continue
             if found.notes:
                 outcome.without_outputs[found.notes[1]] += 1
-                outcome.details.setdefault(found.notes[1], "the response does not go with the request")
+                outcome.details.setdefault(
+                    f"response {found.notes[1]}", "its rows are counted without outputs"
+                )
             now = found.seconds if item.now_seconds is None else item.now_seconds
             if item.columns is not None and not _joinable(found, target.names):
                 target.observe(found.inputs, found.outputs, now_seconds=now)

@@ -7,6 +7,7 @@ at once, line ends that are not CRLF. Servers may read those differently, and a 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
@@ -21,6 +22,7 @@ TUNNEL: Final = -3
 """In place of a length: chunks, until the connection ends, and no HTTP from here on."""
 
 _END: Final = b"\r\n\r\n"
+_SIZE: Final = re.compile(rb"[0-9A-Fa-f]{1,15}")
 
 
 class UnreadableError(Exception):
@@ -176,13 +178,9 @@ class Framer:
         if at < 0:
             return self._keep(data, LINE_BYTES)
         size = data[:at].partition(b";")[0].strip(b" \t")
-        try:
-            left = int(size, 16)
-        except ValueError:
-            raise UnreadableError from None
-        if not size.isalnum() or len(size) > 15:  # int() takes "+5", "0x5" and "5_0", which are no sizes
+        if _SIZE.fullmatch(size) is None:  # int() takes "+5", "0x5" and "5_0" too, which are no sizes
             raise UnreadableError
-        self._left = left
+        left = self._left = int(size, 16)
         self._read = self._read_chunk if left else self._read_trailer
         return data[at + 2 :]
 

@@ -171,6 +171,8 @@ class Tap:
     def from_upstream(self, data: bytes) -> None:
         """Bytes that were passed on to the client. Never raises."""
         self._feed(self._answers, data)
+        if self.watching and not self._pending and not self._answers.between:
+            self.close()  # more than the answer's length said: what follows belongs to no request
 
     def _feed(self, framer: Framer, data: bytes) -> None:
         if not self.watching:

@@ -1,4 +1,4 @@
-"""Ten times more than can be decoded: every answer goes out as it was, and what was not looked into is counted."""
+"""Ten times more than can be decoded: answers go out as they were, and what was dropped is counted."""
 
 from __future__ import annotations
 

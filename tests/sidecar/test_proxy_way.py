@@ -59,7 +59,7 @@ def test_a_path_is_matched_whole(path: str, found: str, other: str) -> None:
 
 @pytest.mark.parametrize("path", ["predict", "", "/{", "/{a b}", "/{x}/{x}", "/}"])
 def test_a_path_that_is_none_is_told(path: str) -> None:
-    with pytest.raises(ConfigError, match="routes.path must be"):
+    with pytest.raises(ConfigError, match=r"routes\.path must be"):
         path_pattern(path)
 
 

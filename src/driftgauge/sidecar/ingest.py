@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from driftgauge.errors import MissingExtraError
@@ -134,6 +136,18 @@ class IngestWay:
         )
 
 
+@contextlib.contextmanager
+def _unfit() -> Iterator[None]:
+    """What a body may do to a parser besides, as a reason."""
+    try:
+        yield
+    except RecursionError as error:
+        raise Unfit(reason="too_deep", detail="values are nested too deep to be read at all") from error
+    except MemoryError as error:
+        raise Unfit(reason="too_large", detail="there is not enough memory to read it") from error
+
+
+@_unfit()
 def _parsed(message: Message, form: str, limits: Limits) -> tuple[str, Any]:
     """The model that the body names, or nothing, and its rows as yet without columns."""
     body = open_body(message, limits)
@@ -164,6 +178,7 @@ def _parsed(message: Message, form: str, limits: Limits) -> tuple[str, Any]:
     return model, columns if rows is None else rows
 
 
+@_unfit()
 def read_observations(value: Any, form: str, names: Names, limits: Limits) -> Observations:
     """Columns of a model's features.
 

@@ -16,7 +16,7 @@ LINES_TYPES: Final = (
 ARROW_TYPES: Final = ("application/vnd.apache.arrow.stream", "application/vnd.apache.arrow.file")
 
 _PROBLEM: Final = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
-_TOKEN: Final = [{}, {"token": []}]
+_TOKEN: Final[list[dict[str, list[str]]]] = [{}, {"token": []}]
 _BINARY: Final = {"type": "string", "format": "binary"}
 
 _VALUE: Final = {
@@ -24,7 +24,7 @@ _VALUE: Final = {
     "type": ["number", "string", "boolean", "null"],
 }
 _ROW: Final = {
-    "description": "Values of a row by the names of features, inputs and outputs; other names are passed over",
+    "description": "Values of a row by the names of inputs and outputs; other names are passed over",
     "type": "object",
     "minProperties": 1,
     "additionalProperties": True,
@@ -101,7 +101,7 @@ def ingest_openapi(path: str) -> dict[str, Any]:
             {
                 "name": "model",
                 "in": "query",
-                "description": "Its name, where the body cannot say it; may be left out where there is one model",
+                "description": "Its name, where the body does not say it and there are several",
                 "required": False,
                 "schema": {"type": "string"},
             }

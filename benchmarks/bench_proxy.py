@@ -84,9 +84,9 @@ def main(arguments: list[str] | None = None) -> Path:
             ratios[form, name] = (median(over), median(added) / 1e6)
     dropped = sum(told["dropped"].values())
     note = (
-        f"{FEATURES} inputs and a score, KServe V1, keep-alive; a server that only answers, clients and "
-        "each proxy in a process of its own with uvloop, on this machine's cores together. Requests a "
-        f"second: {CLIENTS} clients; latency: one. Medians of {rounds} rounds of {seconds:g} s, contenders in turn. "
+        f"{FEATURES} inputs and a score, KServe V1, keep-alive; a server that only answers, clients and each "
+        "proxy in a process of its own with uvloop, on this machine's cores together. Requests a second: "
+        f"{CLIENTS} clients; latency: one. Medians of {rounds} rounds of {seconds:g} s, contenders in turn. "
         f"Of {told['payloads']:,} payloads of the route {told['decoded']:,} were decoded and counted, "
         f"{dropped:,} dropped because the queue was full; {told['rows']:,} rows. The bare proxy copies "
         "headers and whole bodies and does nothing else."

@@ -198,13 +198,14 @@ class Sidecar:
         """Save so often that what is lost by a kill came in within one interval.
 
         From the beginning of one save to the end of the next is a pause and two saves, so that is what the
-        interval covers; a third for saves that take longer than the one before.
+        interval covers: a third for saves that take longer than the one before, and a tenth of it for rows
+        that wait to be counted.
         """
         interval = self.settings.state.save_interval
         loop = asyncio.get_running_loop()
         took = 0.0
         while self.settings.state.directory:
-            await asyncio.sleep(max(interval - 3 * took, interval / 4))
+            await asyncio.sleep(max(0.9 * interval - 3 * took, interval / 4))
             begun = loop.time()
             await self._guarded(
                 lambda: loop.run_in_executor(self._saver, self.registry.save), "saving windows"
@@ -249,7 +250,7 @@ class Sidecar:
         await asyncio.to_thread(self.registry.close)
         self._saver.shutdown(wait=False)
         self._loader.shutdown(wait=False)
-        if self.settings.server.uds:
+        if f"unix:{self.settings.server.uds}" in self.places:  # or it is the socket of another process
             self._remove_socket()
 
     async def _stop_ways(self, ways: Sequence[Way], drain_seconds: float) -> None:

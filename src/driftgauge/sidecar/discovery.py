@@ -32,6 +32,7 @@ class Candidate:
     signature: Signature | None = None
     reference: Reference | None = None
     error: str = ""
+    looked: bool = False
     missed: int = 0
 
     @property
@@ -107,16 +108,14 @@ class Discovery:
         signature = _signature(candidate.path)
         if signature is None and not candidate.explicit:
             return  # on its way out
-        if signature != candidate.signature or signature is None or again:
-            fresh = candidate.signature is None or signature != candidate.signature
-            candidate.signature = signature
+        if signature != candidate.signature or not candidate.looked or again:
+            candidate.signature, candidate.looked = signature, True
             candidate.error = ""
             try:
                 candidate.reference = Reference.load(candidate.path)
             except (DriftgaugeError, OSError, ValueError, MemoryError) as error:
                 candidate.error = str(error) or type(error).__name__
-                if fresh or again:
-                    found.failed.append(candidate)
+                found.failed.append(candidate)
         if candidate.error:
             kept = "" if candidate.reference is None else "; the reference before it stays in force"
             found.troubles.append(f"cannot read reference {str(candidate.path)!r}: {candidate.error}{kept}")

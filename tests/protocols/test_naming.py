@@ -273,3 +273,12 @@ def test_limits_are_what_they_say() -> None:
         depth=32,
         text_chars=1_000,
     )
+
+
+def test_one_line_may_answer_more_rows_than_there_may_be_columns() -> None:
+    request = csv_text(None, [[1, 2]] * 50)
+    limits = Limits(columns=10)
+    exchange = decode_exchange(
+        decoder("sagemaker_csv", limits=limits), request, csv_text(None, [[0.5] * 50]), NAMES
+    )
+    assert halves(exchange)[1] == {"label": [0.5] * 50}

@@ -46,12 +46,9 @@ class Mlflow(BaseDecoder):
         if set(map(len, rows)) != {len(header)}:
             detail = f"a line has another number of cells than the header's {len(header)}"
             raise Unfit(reason="wrong_length", detail=detail)
-        wanted = [name for name in side.expected if name in header]
-        if not wanted:
+        places = side.places(header)
+        if not places:
             raise side.unknown()
-        if any(header.count(name) > 1 for name in wanted):
-            raise Unfit(reason="several_keys", detail="two columns have the same name")
-        places = {name: header.index(name) for name in wanted}
         columns: dict[str, Column] = {
             name: csv_column([row[place] for row in rows], name, side) for name, place in places.items()
         }

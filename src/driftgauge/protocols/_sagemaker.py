@@ -103,11 +103,9 @@ def _is_wrapped(row: Any, wrapper: str) -> bool:
 def _from_csv(rows: list[list[str]], side: Side) -> Decoded:
     names = list(side.expected)
     header = [cell.strip() for cell in rows[0]]
-    wanted = [name for name in names if name in header]
+    wanted = side.places(header)
     if wanted:
         rows = rows[1:]
-        if any(header.count(name) > 1 for name in wanted):
-            raise Unfit(reason="several_keys", detail="two columns have the same name")
     elif len(rows) == 1 and len(names) == 1 and side.rows == len(rows[0]):
         rows = [[cell] for cell in rows[0]]
     side.check_rows(len(rows))
@@ -118,7 +116,7 @@ def _from_csv(rows: list[list[str]], side: Side) -> Decoded:
     if wanted:
         if widths != {len(header)}:
             raise Unfit(reason="wrong_shape", detail="lines have another number of cells than the header")
-        places = {name: header.index(name) for name in wanted}
+        places = wanted
     elif widths != {len(names)}:
         raise side.misfit(widths.pop())
     else:

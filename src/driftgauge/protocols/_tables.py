@@ -62,6 +62,14 @@ class Side:
         names = [f"{name}_{place}" for place in range(width)]
         return names if self.known.issuperset(names) else None
 
+    def places(self, names: Sequence[str]) -> dict[str, int]:
+        """Where each feature is among *names*, in the reference's order; refused where one is there twice."""
+        found: dict[str, int] = {}
+        for place, name in enumerate(names):
+            if name in self.known and found.setdefault(name, place) != place:
+                raise Unfit(reason="several_keys", detail="two columns have the same name")
+        return {name: found[name] for name in self.expected if name in found}
+
     def check_rows(self, rows: int) -> None:
         """Refuse none and too many."""
         if not rows:
@@ -202,7 +210,7 @@ def _from_lists(rows: list[list[Any]], side: Side) -> Decoded:
         row = _one_row(rows[0], side.expected, side)
         if row is not None:
             return side.decoded(row, 1, names_given=False)
-    if set(map(len, rows)) != {width} or (width == 1 and len(rows[0]) == 1 and type(rows[0][0]) is list):
+    if set(map(len, rows)) != {width}:
         rows = [flatten(row, side.limits) for row in rows]
         widths = set(map(len, rows))
         if widths != {width}:
@@ -294,13 +302,12 @@ def from_matrix(names: Sequence[str], rows: list[Any], side: Side, *, or_by_posi
         raise Unfit(
             reason="wrong_length", detail=f"a row has another number of values than the {len(names)} names"
         )
-    places = {name: place for place, name in enumerate(names)}
-    wanted = [name for name in side.expected if name in places]
-    if not wanted:
+    places = side.places(names)
+    if not places:
         if or_by_position:
             return _from_lists(rows, side)
         raise side.unknown()
-    if len(places) < len(names) and any(names.count(name) > 1 for name in wanted):
-        raise Unfit(reason="several_keys", detail="two columns have the same name")
-    columns: dict[str, Column] = {name: side.clean([row[places[name]] for row in rows]) for name in wanted}
+    columns: dict[str, Column] = {
+        name: side.clean([row[place] for row in rows]) for name, place in places.items()
+    }
     return side.decoded(columns, len(rows), names_given=True)

@@ -125,7 +125,7 @@ def from_tensors(tensors: Sequence[Tensor], side: Side) -> Decoded:
     for each in tensors:
         name, width = each.name, each.width
         if name not in side.known:
-            names = side.parts(name, width)
+            names = side.parts(name, width) if each.rows else None
             if names is None:
                 continue
         elif width == 1:

@@ -404,7 +404,7 @@ def test_a_folder_that_is_read_only_is_read(people: Reference, tmp_path: Path, m
     monkeypatch.setattr(os, "open", reading_only)  # root may write anywhere
     snapshot = reader.snapshot(NOW)
     assert (snapshot.rows, snapshot.internal_errors["shared"]) == (200, 0)
-    with pytest.raises(StateError, match="could not be changed"):
+    with pytest.raises(StateError, match="could not be changed: Permission denied"):
         reader.reset()
 
 
@@ -458,3 +458,42 @@ def test_a_monitor_by_itself_says_what_ways_in_count(people: Reference) -> None:
     counts = PayloadCounts(way="proxy", protocol="seldon", payloads=1, decoded=1)
     monitor.count_payloads(lambda: [counts])
     assert monitor.snapshot(NOW).payloads == (counts,)
+
+
+@pytest.mark.parametrize("after_reading", [False, True])
+def test_who_ends_while_a_reader_looks_counts_once(
+    people: Reference, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after_reading: bool
+) -> None:
+    monitors = [monitor_in(tmp_path, people) for _ in range(2)]
+    for monitor in monitors:
+        observe(monitor, drawn(1, 200), NOW)
+        monitor.snapshot(NOW)
+    looking, other = SharedDirectory(tmp_path, people), SharedDirectory(tmp_path, people)
+    read = looking._member.folder._read
+
+    def slowly(name: str) -> Any:
+        said = read(name) if after_reading else None
+        gone(*monitors)
+        other.snapshot(NOW)  # adds them up, and their files are no more
+        assert files(tmp_path) == []
+        return said or read(name)
+
+    monkeypatch.setattr(looking._member.folder, "_read", slowly)
+    present = looking._member.folder.present()
+    assert present.departed.counters.rows + sum(each.counters.rows for each in present.living.values()) == 400
+
+
+def test_nobody_waits_for_one_who_was_stopped_with_the_lock(people: Reference, tmp_path: Path) -> None:
+    first, second = monitor_in(tmp_path, people), monitor_in(tmp_path, people)
+    observe(first, drawn(1, 200), NOW)
+    first.snapshot(NOW)
+    gone(first)
+    sharing = first._engine._sharing
+    assert sharing is not None
+    with sharing._member.folder.lock() as held:
+        assert held
+        observe(second, drawn(2, 100), NOW)
+        assert second.snapshot(NOW).rows == 300  # nobody is added up, and all are there
+        assert len(files(tmp_path)) == 2
+    assert SharedDirectory(tmp_path, people).snapshot(NOW).rows == 300
+    assert len(files(tmp_path)) == 1

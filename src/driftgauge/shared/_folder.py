@@ -65,6 +65,7 @@ class Folder:
         self._departed: tuple[tuple[int, ...], Departed] = ((), Departed.nobody(sizes))
         self._odd: set[str] = set()
         self._held: set[int] = set()
+        self.refused = ""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -87,8 +88,10 @@ class Folder:
             # A reader may look at a folder that it must not write to; then others add up and weigh.
             if not isinstance(error, PermissionError) and error.errno != READ_ONLY:
                 self.failed(error)
+            self.refused = error.strerror or type(error).__name__
             yield False
             return
+        self.refused = ""
         self._held.add(file)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

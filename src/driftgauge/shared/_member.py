@@ -159,6 +159,9 @@ class Member:
                     if held:
                         change()
                         return
+                if self.folder.refused:
+                    why = self.folder.refused
+                    break
                 self._pause(0.05)
         except OSError as error:
             why = error.strerror or type(error).__name__

@@ -59,7 +59,8 @@ class FeatureView:
     gauge: Gauge | None
     facts: tuple[tuple[str, str, str], ...]
     """Triples (what, its value, what to compare it with)."""
-    drawing: Drawing
+    drawing: Drawing | None
+    """Of cards only."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +120,7 @@ def model_view(snapshot: Snapshot, window: str | None = None) -> ModelView:
         too_few=_too_few(chosen),
         cards=tuple(features[:CARDS]),
         lines=tuple(features[CARDS : CARDS + LINES]),
-        more=max(0, len(features) - CARDS - LINES),
+        more=max(0, len(snapshot.features) - CARDS - LINES),
         joint=tuple(
             (
                 shown(each.name),
@@ -221,7 +222,7 @@ def _too_few(window: WindowSnapshot | None) -> str:
 
 
 def _features(snapshot: Snapshot, window: WindowSnapshot | None) -> list[FeatureView]:
-    """Every feature, worst first: by evidence, and where that is equal by effect over noise."""
+    """Features with a card or a line, worst first: by evidence, where that is equal by effect over noise."""
     statistics = {each.name: each for each in (window.features if window else ())}
     evidence = {each.name: each for each in (snapshot.drift.features if snapshot.drift else ())}
     ordered = sorted(
@@ -229,7 +230,10 @@ def _features(snapshot: Snapshot, window: WindowSnapshot | None) -> list[Feature
         key=lambda each: _badness(evidence.get(each.name), statistics.get(each.name)),
         reverse=True,
     )
-    return [_feature(each, statistics.get(each.name), evidence.get(each.name), snapshot) for each in ordered]
+    return [
+        _feature(each, statistics.get(each.name), evidence.get(each.name), snapshot, drawn=place < CARDS)
+        for place, each in enumerate(ordered[: CARDS + LINES])
+    ]
 
 
 def _badness(drift: FeatureDrift | None, now: FeatureStatistics | None) -> tuple[bool, float, float]:
@@ -243,7 +247,12 @@ def _score(value: float | None) -> float:
 
 
 def _feature(
-    feature: FeatureSnapshot, now: FeatureStatistics | None, drift: FeatureDrift | None, snapshot: Snapshot
+    feature: FeatureSnapshot,
+    now: FeatureStatistics | None,
+    drift: FeatureDrift | None,
+    snapshot: Snapshot,
+    *,
+    drawn: bool,
 ) -> FeatureView:
     state, verdict = _feature_state(now, drift)
     return FeatureView(
@@ -258,7 +267,9 @@ def _feature(
         score=number(drift.score if drift else None),
         gauge=gauge(drift.score) if drift else None,
         facts=tuple(_feature_facts(feature, now)) if now else (),
-        drawing=draw(feature.bin_labels, feature.reference_bin_rows, now.bin_rows if now else ()),
+        drawing=draw(feature.bin_labels, feature.reference_bin_rows, now.bin_rows if now else ())
+        if drawn
+        else None,
     )
 
 

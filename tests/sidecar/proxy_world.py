@@ -102,10 +102,11 @@ class World:
             idle_seconds=settings.pop("idle_seconds", 75.0),
         )
         url = f"http://127.0.0.1:{upstream}" if isinstance(upstream, int) else upstream
+        own_tls = settings.pop("own_tls", None)
         connect = connector(url, settings.pop("tls", None), settings.pop("server_name", ""))
         proxy = Proxy(connect, find or _nowhere, timeouts=timeouts, **settings)
         self._proxies.append(proxy)
-        return int(self.run(proxy.start("127.0.0.1", 0)))
+        return int(self.run(proxy.start("127.0.0.1", 0, own_tls)))
 
     def stop(self, drain_seconds: float = 0.0) -> None:
         for proxy in self._proxies:

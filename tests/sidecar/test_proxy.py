@@ -442,3 +442,32 @@ def test_a_server_behind_tls_is_checked(at: World, certificate: tuple[Path, Path
     with connect(at.proxy(upstream)) as client:
         client.sendall(request())
         assert b"SSLCertVerificationError" in rest(client)
+
+
+def test_clients_may_come_by_tls(at: World, certificate: tuple[Path, Path]) -> None:
+    own = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    own.load_cert_chain(*certificate)
+    trusting = ssl.create_default_context(cafile=str(certificate[0]))
+    with watched() as (_, intake):
+        port = at.proxy(at.scripted(answer(), after=len(request())), lambda *_: intake, own_tls=own)
+        with trusting.wrap_socket(connect(port), server_hostname="localhost") as client:
+            client.sendall(request())
+            assert received(client, len(answer())) == answer()
+        assert bytes(at.seen) == request()
+        until(lambda: intake.drain(10) and intake.counts().decoded == 1, "it to be decoded")
+    until(lambda: not at.connections and at.lost == 1, "both connections to end")
+
+
+def test_a_server_on_a_unix_socket_is_one_too(at: World, tmp_path: Path) -> None:
+    async def serve(reader: Any, writer: Any) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer())
+        await reader.read()
+        writer.close()
+
+    path = str(tmp_path / "s")
+    server = at.run(asyncio.start_unix_server(serve, path))
+    with connect(at.proxy(f"unix:{path}")) as client:
+        client.sendall(request())
+        assert received(client, len(answer())) == answer()
+    server.close()

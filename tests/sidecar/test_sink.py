@@ -31,10 +31,16 @@ from event_models import (
     soon,
     window,
 )
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 
+from driftgauge.protocols import REASONS, Message
 from driftgauge.sidecar.models import ModelRegistry
+from driftgauge.sidecar.pairing import Pairing
 from driftgauge.sidecar.settings import SinkSettings
 from driftgauge.sidecar.sink import SinkWay
+from driftgauge.sidecar.sink_events import Event, read_events
 
 ASKED = b'{"instances":[[33.0,12.5],[51.0,99.0]]}'
 ANSWERED = b'{"predictions":[0,1]}'
@@ -286,6 +292,88 @@ def test_a_client_that_gives_all_requests_one_id_is_counted_all_the_same(tmp_pat
 
     registry = run(tmp_path, work)
     assert (payloads(registry).decoded, window(registry)["age"][0]) == (5, 10)
+
+
+def test_requests_alone_are_counted_where_the_logger_logs_no_responses(tmp_path: Path) -> None:
+    async def work(_: SinkWay, post: Posts) -> None:
+        await post("/events", *event("request", ASKED))
+
+    registry = run(tmp_path, work, unpaired="inputs", pair_seconds=0.05)
+    assert payloads(registry).decoded == 1
+    assert window(registry)["fraud"][2] == 1.0
+    assert window(registry)["age"][2] == 0.0
+
+
+# ------------------------------------------------------------------ laws
+
+HALVES = st.lists(st.tuples(st.integers(0, 3), st.booleans(), st.floats(0, 5)), max_size=60)
+
+
+@given(HALVES, st.integers(1, 8))
+@hypothesis_settings(max_examples=300, deadline=None)
+def test_every_half_is_in_a_pair_of_its_key_or_lost_and_what_waits_is_bounded(
+    halves: list[tuple[int, bool, float]], most: int
+) -> None:
+    pairing = Pairing(seconds=7, halves=most, size_bytes=1 << 20)
+    now, paired, lost = 0.0, 0, 0
+    for number, (key, is_request, pause) in enumerate(halves):
+        now += pause
+        pair = pairing.add((str(key),), is_request, Message(b"%d %d" % (key, number), {}), now)
+        if pair is not None:
+            paired += 2
+            asked, answered = pair.request.body.split(), pair.response.body.split()
+            assert asked[0] == answered[0]
+            assert halves[int(asked[1])][1]
+            assert not halves[int(answered[1])][1]
+        gone = pairing.overdue(now)
+        lost += len(gone)
+        assert len(pairing) <= most
+        assert all(now - half.seconds <= 7 for half in pairing._waiting.values())
+    rest = pairing.everything()
+    assert paired + lost + len(rest) == len(halves)
+    assert (len(pairing), pairing.size_bytes, pairing._by_key) == (0, 0, {})
+
+
+@given(st.integers(1, 10), st.randoms())
+def test_halves_of_different_ids_are_paired_in_whatever_order_they_come(ids: int, rng: Any) -> None:
+    halves = [(number, is_request) for number in range(ids) for is_request in (True, False)]
+    rng.shuffle(halves)
+    pairing = Pairing(seconds=7, halves=100, size_bytes=1 << 20)
+    pairs = [
+        pairing.add((str(number),), is_request, Message(b"%d" % number), 0.0) for number, is_request in halves
+    ]
+    assert sorted(pair.request.body for pair in pairs if pair) == sorted(b"%d" % n for n in range(ids))
+    assert all(pair.request.body == pair.response.body for pair in pairs if pair)
+
+
+KINDS = st.sampled_from(
+    ["application/cloudevents+json", "application/cloudevents-batch+json", "application/json", "text/csv", ""]
+)
+TYPES = st.sampled_from(
+    ["", "org.kubeflow.serving.inference.request", "org.kubeflow.serving.inference.response"]
+)
+PARTS = st.binary(max_size=60) | st.sampled_from(
+    [
+        b"{",
+        b"[",
+        b'{"id":"7","type":"org.kubeflow.serving.inference.request","data":',
+        b"}",
+        b"]",
+        b"\x1f\x8b",
+    ]
+)
+
+
+@given(KINDS, TYPES, st.lists(PARTS, max_size=6), st.sampled_from(["", "gzip", "deflate", "br"]), st.text())
+@hypothesis_settings(max_examples=1_000, deadline=None)
+def test_no_bytes_make_the_reading_of_events_raise(
+    kind: str, type_: str, parts: list[bytes], encoding: str, metadata: str
+) -> None:
+    headers = {"content-type": kind, "ce-type": type_, "ce-id": "7", "ce-metadata": metadata}
+    if encoding:
+        headers["content-encoding"] = encoding
+    for found in read_events(headers, b"".join(parts)):
+        assert isinstance(found, Event) or found.reason in (*REASONS, "unknown_type")
 
 
 # ------------------------------------------------------------------ which model

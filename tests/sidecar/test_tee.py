@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import json
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
-from event_models import Other, event, listening, models, other_sink, posting, recorded_event, snapshot, soon
+from event_models import (
+    Other,
+    event,
+    listening,
+    models,
+    other_sink,
+    posting,
+    recorded_event,
+    reference,
+    snapshot,
+    soon,
+)
 from services import free_port
 
 from driftgauge.errors import ConfigError
@@ -96,6 +108,29 @@ def test_an_event_with_no_room_in_our_own_queue_goes_on_all_the_same(tmp_path: P
                 await way.stop(5)
                 (found,) = snapshot(registry).payloads
                 assert found.dropped["queue_full"] == 19
+
+    asyncio.run(work())
+
+
+def test_forwarding_is_counted_with_the_model_that_a_structured_event_is_about(tmp_path: Path) -> None:
+    async def work() -> None:
+        with models(tmp_path, reference("fraud"), reference("churn")) as registry:
+            async with other_sink(seconds=0.3) as other:
+                way = SinkWay(SinkSettings(path="/events", tee=other.url), registry)
+                await way.start()
+                async with listening(way.routes()) as url, posting(url) as post:
+                    body = {
+                        "id": "7",
+                        "type": "org.kubeflow.serving.inference.request",
+                        "inferenceservicename": "churn",
+                        "data": {"instances": [[33, 12.5]]},
+                    }
+                    headers = {"Content-Type": "application/cloudevents+json"}
+                    assert await post("/events", headers, json.dumps(body).encode()) == 200
+                await way.stop(10)
+                (found,) = snapshot(registry, "churn").payloads
+                assert found.forwarded == {"delivered": 1}
+                assert snapshot(registry, "fraud").payloads == ()
 
     asyncio.run(work())
 

@@ -8,7 +8,7 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from driftgauge.protocols import Message, decoder
@@ -43,6 +43,8 @@ class _Post:
     model: str
     headers: dict[str, str]
     body: bytes
+    models: list[str] = field(default_factory=list)
+    """Of its events, once they have been looked into."""
 
 
 class SinkWay:
@@ -165,9 +167,10 @@ class SinkWay:
             if body == "queue_full":
                 return problem(503, body, "too many events arrive at a time", retry_seconds=1)
             return problem(413 if body == "too_large" else 408, body, "the event did not arrive whole")
+        post = _Post(model, headers, body)
         if self._tee is not None:
-            self._tee.put(request.raw_headers, body, self._tell(model or self._of(headers)))
-        if not self._queue(_Post(model, headers, body)):
+            self._tee.put(request.raw_headers, body, self._tell(post))
+        if not self._queue(post):
             self._drop(model or self._of(headers), "queue_full")
         return web.Response()
 
@@ -195,8 +198,11 @@ class SinkWay:
                 return name
         return ""
 
-    def _tell(self, model: str) -> Callable[[str], None]:
+    def _tell(self, post: _Post) -> Callable[[str], None]:
+        """What counts the outcome of forwarding, with the first model that the post is about."""
+
         def tell(outcome: str) -> None:
+            model = post.model or (post.models[0] if post.models else self._of(post.headers))
             intake = self._intake(model)
             if intake is not None:
                 intake.forward(outcome)
@@ -219,13 +225,14 @@ class SinkWay:
                     self._bytes -= len(post.body) + POST_BYTES
                 with contextlib.suppress(Exception):
                     for found in read_events(post.headers, post.body, self._limits):
-                        self._look(post.model, found)
+                        self._look(post, found)
             with contextlib.suppress(Exception):
                 for half in self._pairing.overdue(self._clock()):
                     self._lost(half.key[0], half.is_request, half.message)
         return len(posts)
 
-    def _look(self, model: str, found: Event | Unreadable) -> None:
+    def _look(self, post: _Post, found: Event | Unreadable) -> None:
+        model = post.model
         if isinstance(found, Unreadable):
             intake = None if found.reason == "unknown_type" else self._intake(model or self._which("", ""))
             if intake is None:
@@ -242,6 +249,8 @@ class SinkWay:
                 "or set sink.model",
             )
             return
+        if not post.models:
+            post.models.append(model)
         now = self._clock()
         key = (model, *found.key)
         if self._pairing.is_again(key, found.is_request, found.stamp, now):

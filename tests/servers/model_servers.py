@@ -26,7 +26,7 @@ import driftgauge_prometheus
 from driftgauge import Monitor, Reference, rows
 
 PROGRAMS = Path(__file__).parent / "programs"
-ENVIRONMENTS = Path(os.environ.get("DRIFTGAUGE_SERVERS", Path(sys.prefix) / "servers"))
+ENVIRONMENTS = Path(os.environ.get("MODEL_SERVERS", Path(sys.prefix) / "servers"))
 STARTING_SECONDS = 180  # the slowest takes 15 on two idle cores
 FEATURES = ("age", "amount", "visits")
 
@@ -151,7 +151,8 @@ def sidecar(folder: Path, settings: str, *, upstream: str = "") -> Iterator[Side
     )
     command = [sys.executable, "-m", "driftgauge", "sidecar", "--config", str(file)]
     log = folder / "sidecar.log"
-    with serving(command, log, f"http://127.0.0.1:{port}/-/ready", os.environ) as process:
+    environ = alone(PYTHONPATH=os.environ.get("PYTHONPATH", ""))
+    with serving(command, log, f"http://127.0.0.1:{port}/-/ready", environ) as process:
         yield Sidecar(f"http://127.0.0.1:{port}", f"http://127.0.0.1:{proxy}")
         assert process.poll() is None, log.read_text()
     assert "Traceback" not in log.read_text()

@@ -519,6 +519,28 @@ def test_two_routes_of_one_protocol_are_one_in_the_counts() -> None:
         assert dropped(middleware.payloads()) == {"sampled_out": 1}
 
 
+def test_the_monitors_own_snapshot_counts_the_exchanges_of_all_its_middlewares() -> None:
+    """An exporter is given the monitor: what could not be read is seen where everything else is."""
+    with monitor_of() as monitor:
+        for body in (request_body(BATCH), b"{"):
+            middleware = DriftgaugeMiddleware(
+                model if body[1:] else answering(b"?"), monitor, [Route("/**", protocol="kserve_v1")]
+            )
+            Peer(body).run(middleware)
+            middleware.drain(30.0)
+        count = only(monitor.snapshot().payloads)
+        assert (count.payloads, count.decoded, sum(count.undecodable.values())) == (2, 1, 1)
+
+
+def answering(body: bytes) -> Any:
+    async def app(scope: Event, receive: Any, send: Any) -> None:  # noqa: ARG001
+        await body_of(receive)
+        await send(started())
+        await send({"type": "http.response.body", "body": body})
+
+    return app
+
+
 def test_a_mapping_reads_the_hosts_own_json() -> None:
     async def app(scope: Event, receive: Any, send: Any) -> None:  # noqa: ARG001
         asked = json.loads(await body_of(receive))

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from driftgauge._payload_intake import Intake
+from driftgauge._payload_sources import add_payloads
 from driftgauge.errors import ConfigError
 from driftgauge.middleware._exchange import Exchange, Line
 from driftgauge.middleware._routes import Route, check_routes, path_pattern
 from driftgauge.protocols import Limits, decoder
-from driftgauge.snapshot import PayloadCounts, Snapshot
+from driftgauge.snapshot import PayloadCounts
 
 if TYPE_CHECKING:
     from driftgauge.monitor import Monitor
@@ -41,11 +40,10 @@ class Watcher:
         if not callable(app):
             message = f"app must be an application that can be called, got {app!r}"
             raise ConfigError(message)
-        if not callable(getattr(monitor, "observe", None)) or not hasattr(monitor, "reference"):
+        if not callable(getattr(monitor, "count_payloads", None)):
             message = f"monitor must be a Monitor, got {monitor!r}; make one with Monitor(reference)"
             raise ConfigError(message)
         self.app = app
-        self._monitor = monitor
         self._found: list[tuple[frozenset[str], re.Pattern[str], Line]] = []
         lines: list[tuple[Route, Line]] = []
         reference = monitor.reference
@@ -72,6 +70,7 @@ class Watcher:
                 lines.append((route, line))
             self._found.append((frozenset(route.methods), path_pattern(route.path), line))
         self._lines = [line for _, line in lines]
+        monitor.count_payloads(self.payloads)
 
     def begin(self, method: str, path: str) -> Exchange | None:
         """The exchange of a request; None when no route has it, or it is not looked into."""
@@ -80,17 +79,11 @@ class Watcher:
                 return line.begin(path)
         return None
 
-    def snapshot(self, now_seconds: float | None = None) -> Snapshot:
-        """That of the monitor, with what became of the exchanges: an exporter may be given the middleware."""
-        return replace(self._monitor.snapshot(now_seconds), payloads=self.payloads())
-
     def payloads(self) -> tuple[PayloadCounts, ...]:
         """What became of the exchanges so far: one value for each protocol."""
-        together: dict[str, list[PayloadCounts]] = {}
         for line in self._lines:
             line.settle()
-            together.setdefault(line.intake.protocol, []).append(line.intake.counts())
-        return tuple(map(_sum, together.values()))
+        return add_payloads(line.intake.counts() for line in self._lines)
 
     def drain(self, timeout_seconds: float) -> bool:
         """Decode and count, now and here, all exchanges whose answers are complete. Whether that is done."""
@@ -107,25 +100,3 @@ class Watcher:
 
 def _spoken(route: Route) -> tuple[Any, ...]:
     return route.protocol, route.mapping, route.sample
-
-
-def _sum(counts: list[PayloadCounts]) -> PayloadCounts:
-    if len(counts) == 1:
-        return counts[0]
-
-    def added(each: str) -> dict[str, int]:
-        total: Counter[str] = Counter()
-        for count in counts:
-            total.update(getattr(count, each))
-        return dict(total)
-
-    return PayloadCounts(
-        way=counts[0].way,
-        protocol=counts[0].protocol,
-        payloads=sum(count.payloads for count in counts),
-        decoded=sum(count.decoded for count in counts),
-        undecodable=added("undecodable"),
-        dropped=added("dropped"),
-        without_outputs=added("without_outputs"),
-        forwarded=added("forwarded"),
-    )

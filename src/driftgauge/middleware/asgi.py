@@ -63,7 +63,7 @@ class DriftgaugeMiddleware(Watcher):
     ...     pass
     >>> scope = {"type": "http", "method": "POST", "path": "/v1/models/fraud:predict", "headers": []}
     >>> asyncio.run(app(scope, receive, send))
-    >>> app.drain(5.0), app.payloads()[0].decoded, monitor.snapshot().rows
+    >>> app.drain(5.0), monitor.snapshot().rows, monitor.snapshot().payloads[0].decoded
     (True, 1, 1)
 
     Notes

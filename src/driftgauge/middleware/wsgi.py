@@ -62,7 +62,7 @@ class DriftgaugeMiddleware(Watcher):
     >>> answer = app(environ, lambda status, headers: None)
     >>> list(answer), answer.close()
     ([b'{"predictions": [0.5]}'], None)
-    >>> app.drain(5.0), app.payloads()[0].decoded, monitor.snapshot().rows
+    >>> app.drain(5.0), monitor.snapshot().rows, monitor.snapshot().payloads[0].decoded
     (True, 1, 1)
 
     Notes

@@ -1,10 +1,10 @@
 """Where runs are started: one small class for each system, behind one protocol.
 
 A target is found by its kind: those that come with driftgauge by the table in `targets.built_in`, all others
-by an entry point of the group ``driftgauge.targets`` that names a class. The engine calls `start` after the run
-is written down, retries as the errors below say, and follows the run by `state`. A target has no memory and
-never retries by itself: after a crash the engine calls `start` again with the same `RunRequest`, so `run_id` is
-what a system that knows such ids is given (``dag_run_id``, ``idempotency_key``, the name of a Job).
+by an entry point of the group ``driftgauge.targets`` that names a class. The engine calls `start` after the
+run is written down, retries as the errors below say, and follows the run by `state`. A target has no memory
+and never retries by itself: after a crash the engine calls `start` again with the same `RunRequest`, so
+`run_id` is what a system that knows such ids is given (``dag_run_id``, ``idempotency_key``, a Job's name).
 """
 
 from __future__ import annotations
@@ -173,7 +173,8 @@ class Target(Protocol):
     name: ClassVar[str]
     """Its kind, as in the settings: ``'airflow'``."""
     settings: ClassVar[type[BaseModel]]
-    """What its table in the settings holds beside ``name`` and ``kind``. Secrets are ``SecretStr`` or files."""
+    """What its table in the settings holds beside ``name`` and ``kind``. Secrets are ``SecretStr``: any value
+    may be given as ``{ env = "NAME" }`` or ``{ file = "/path" }``, replaced before this model sees it."""
     idempotent: ClassVar[bool]
     """Whether `start` with the same `run_id` cannot start a second run."""
 
@@ -191,7 +192,7 @@ class Target(Protocol):
         ...
 
     async def find(self, session: ClientSession, run: RunRequest) -> Started | Literal[False] | None:
-        """The run that an earlier call may have started; False when there surely is none, None if it cannot tell.
+        """The run that an earlier call may have started; False if there is none, None if it cannot tell.
 
         Asked only where `idempotent` is False. A target that cannot look returns None.
         """

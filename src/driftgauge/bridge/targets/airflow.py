@@ -99,7 +99,7 @@ class Airflow(_Airflow):
             return bearer(self._settings)
         password = one_line(self._settings.password, "password")
         body = {"username": self._settings.username, "password": password}
-        answer = await self._call(session, "POST", "auth", "token", json_body=body, hide=[password])
+        answer = await self._call(session, "POST", "auth", "token", json_body=body)
         token = str(pick(answer.body, "access_token"))
         if not token.isprintable() or not token:
             message = f"{self._settings.url}/auth/token gave no token; give token in place of username"

@@ -24,13 +24,16 @@ import json
 import math
 import ssl
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlencode, urlsplit
 
+from pydantic import SecretStr
+
 from driftgauge.bridge.targets import Permanent, Retryable
+from driftgauge.bridge.targets.payloads import as_json
 from driftgauge.bridge.targets.secrets import hidden, one_line
 from driftgauge.bridge.targets.settings import BasicSettings, HttpSettings, TokenSettings
 
@@ -42,6 +45,7 @@ __all__ = ["Answer", "Caller", "basic", "bearer", "words"]
 ANSWER_BYTES: Final = 8 << 20  # thirty runs of GitHub Actions are 0.6 MB
 WORDS: Final = 300
 LONGEST_WAIT_SECONDS: Final = 6 * 3600.0  # a Retry-After of a year is a mistake, and would hold the run back
+PUBLIC: Final = ("Accept", "Idempotency-Key", "X-GitHub-Api-Version")
 WORDY: Final = ("message", "detail", "error", "title", "reason", "msg", "errors")
 
 
@@ -78,6 +82,7 @@ class Caller:
 
     def __init__(self, settings: HttpSettings) -> None:
         self._settings = settings
+        self._secrets = list(_secrets_of(settings))
         self._tls: ssl.SSLContext | None = None
 
     async def __call__(
@@ -101,7 +106,6 @@ class Caller:
         json_body: Any = None,
         form: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
-        hide: Sequence[str] = (),
         also: Sequence[int] = (),
         starts: bool = False,
     ) -> Answer:
@@ -112,8 +116,6 @@ class Caller:
         method, url : str
         json_body : any JSON value, optional
         form, headers : mapping, optional
-        hide : sequence of str
-            Secrets in the body; those of headers are hidden anyway.
         also : sequence of int
             Statuses beside 2xx that are an answer.
         starts : bool
@@ -132,15 +134,12 @@ class Caller:
         sent |= {
             name: one_line(given, f"header {name}") for name, given in self._settings.secret_headers.items()
         }
-        # Secrets alone too: "Bearer abc" is not in a message that repeats "abc".
-        secrets = [
-            *hide,
-            *(part for value in dict(headers or {}).values() for part in (value, *value.split())),
-        ]
-        secrets += [sent[name] for name in self._settings.secret_headers]
+        # The last word too: "Bearer abc" is not in a message that repeats "abc".
+        private = [value for name, value in dict(headers or {}).items() if name not in PUBLIC]
+        secrets = [*self._secrets, *private, *(value.rpartition(" ")[2] for value in private)]
         data: Any = None
         if json_body is not None:
-            data = json.dumps(json_body, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace")
+            data = as_json(json_body).encode("utf-8", "replace")
             sent.setdefault("Content-Type", "application/json")
         elif form is not None:
             data = urlencode(form, errors="replace").encode()
@@ -186,6 +185,13 @@ class Caller:
                 )
                 raise Permanent(message) from None
         return self._tls
+
+
+def _secrets_of(settings: HttpSettings) -> Iterator[str]:
+    for _, value in settings:
+        for each in value.values() if isinstance(value, dict) else (value,):
+            if isinstance(each, SecretStr):
+                yield each.get_secret_value().strip()
 
 
 def _segment(text: str) -> str:

@@ -12,15 +12,18 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import select
+import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 from pydantic import BaseModel, Field
 
 from driftgauge.bridge.targets import Permanent, Retryable, RunRequest, RunState, Started
-from driftgauge.bridge.targets.payloads import RUN_ID
+from driftgauge.bridge.targets.payloads import RUN_ID, as_json
 from driftgauge.errors import ConfigError
 from driftgauge.sidecar.settings_types import Bytes, Seconds, Section
 
@@ -31,6 +34,8 @@ __all__ = ["Command", "CommandSettings"]
 
 START_SECONDS: Final = 30.0  # a Python process starts in 0.05 s; a host that swaps takes longer
 WATCHER: Final = Path(__file__).with_name("command_run.py")
+
+_watchers: list[subprocess.Popen[bytes]] = []  # of this process, and not of a target that a reload makes anew
 
 
 class CommandSettings(Section):
@@ -66,7 +71,6 @@ class Command:
             message = "command must have no zero byte in its arguments"
             raise ConfigError(message)
         self._settings = settings
-        self._watchers: set[asyncio.subprocess.Process] = set()
 
     async def start(self, _: ClientSession, run: RunRequest, payload: Mapping[str, Any]) -> Started:
         """Start the command; see `driftgauge.bridge.targets.Target`."""
@@ -77,52 +81,53 @@ class Command:
             "command": own.command,
             "working_directory": own.working_directory or str(folder),
             "environment": environ | {RUN_ID: run.run_id, "DRIFTGAUGE_MODEL": run.model.replace("\0", "")},
-            "input": json.dumps(dict(payload), ensure_ascii=False),
+            "input": as_json(dict(payload)),
             "timeout": own.timeout,
             "cpu": own.cpu,
             "memory": own.memory,
             "output_bytes": own.output_bytes,
         }
-        # -I -S: nothing of ours is imported, so a watcher takes 8 MB and starts in 0.05 s.
-        watcher = (sys.executable, "-I", "-S", str(WATCHER), str(folder))
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             if (folder / "started").exists():
                 return Started(run.run_id, already=True)
-            process = await asyncio.create_subprocess_exec(
-                *watcher,
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.DEVNULL,
-                start_new_session=True,
-                env={},
-                cwd=folder,
-            )
+            line = await asyncio.to_thread(self._watch, folder, as_json(task).encode("utf-8", "replace"))
         except OSError as error:
             message = f"cannot run in {folder}: {error.strerror}"
             raise Retryable(message) from None
-        self._watchers.add(process)  # or it is killed when it is collected
-        self._watchers = {each for each in self._watchers if each.returncode is None} | {process}
-        return await self._told(process, json.dumps(task), run.run_id)
+        if line in ("started", "already"):
+            return Started(run.run_id, already=line == "already")
+        if line:
+            message = f"cannot run {own.command[0]}: {line}; look at command and working_directory"
+            raise Permanent(message)
+        message = f"the watcher of {own.command[0]} did not start it"
+        raise Retryable(message)
 
-    async def _told(self, process: asyncio.subprocess.Process, task: str, run_id: str) -> Started:
+    def _watch(self, folder: Path, task: bytes) -> str:
+        """Start a watcher. Returns its answer, empty where it gives none."""
+        # Not by asyncio, which kills its processes when the loop ends.
+        process = subprocess.Popen(
+            # -I -S: nothing of ours is imported, so a watcher starts in 0.05 s
+            [sys.executable, "-I", "-S", str(WATCHER), str(folder)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            env={},
+            cwd=folder,
+        )
+        # One that has ended is a zombie until it is asked.
+        _watchers[:] = [*(each for each in _watchers if each.poll() is None), process]
         assert process.stdin is not None
         assert process.stdout is not None
-        try:
-            async with asyncio.timeout(START_SECONDS):
-                process.stdin.write(task.encode("utf-8", "replace"))
-                process.stdin.close()
-                line = (await process.stdout.readline()).decode("utf-8", "replace").strip()
-        except (OSError, TimeoutError):
-            line = ""
-        if line in ("started", "already"):
-            return Started(run_id, already=line == "already")
-        program = self._settings.command[0]
-        if line:
-            message = f"cannot run {program}: {line}; look at command and working_directory"
-            raise Permanent(message)
-        message = f"the watcher of {program} did not start it"
-        raise Retryable(message)
+        with process.stdout as answers, suppress(OSError):
+            with process.stdin as pipe:
+                pipe.write(task)
+            waiting = select.poll()
+            waiting.register(answers, select.POLLIN)
+            if waiting.poll(START_SECONDS * 1000):
+                return answers.readline().decode("utf-8", "replace").strip()
+        return ""
 
     async def find(self, _: ClientSession, run: RunRequest) -> Started | Literal[False] | None:
         """The run by its folder."""

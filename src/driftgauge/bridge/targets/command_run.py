@@ -16,6 +16,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,10 @@ def _unusable(task: dict[str, Any]) -> str:
 
 
 def _run(folder: Path, task: dict[str, Any]) -> int:
+    ends_with_us = _end_with_parent()
+
     def limited() -> None:
+        ends_with_us()
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         if task["cpu"]:
             seconds = max(1, int(task["cpu"]))
@@ -93,6 +97,16 @@ def _run(folder: Path, task: dict[str, Any]) -> int:
     return code
 
 
+def _end_with_parent() -> Callable[[], object]:
+    """What a child calls so that it is killed when its watcher is, whose limits would be gone. Linux only."""
+    if sys.platform != "linux":
+        return lambda: None
+    import ctypes
+
+    prctl = ctypes.CDLL(None, use_errno=True).prctl
+    return lambda: prctl(1, signal.SIGKILL, 0, 0, 0)  # 1 is PR_SET_PDEATHSIG
+
+
 def _feed(pipe: Any, data: bytes) -> None:
     with contextlib.suppress(OSError, ValueError):
         pipe.write(data)
@@ -129,6 +143,7 @@ def _write(path: Path, value: Any) -> None:
 def _say(line: str) -> None:
     with contextlib.suppress(OSError):  # the bridge may be gone
         os.write(1, line.encode("utf-8", "replace") + b"\n")
+        os.close(1)
 
 
 if __name__ == "__main__":

@@ -63,7 +63,7 @@ class Gitlab:
         token = one_line(self._settings.trigger_token, "trigger_token")
         body = {"token": token, "ref": self._settings.ref, "variables": variables}
         answer = await self._call(
-            session, "POST", *self._path, "trigger", "pipeline", json_body=body, hide=[token], starts=True
+            session, "POST", *self._path, "trigger", "pipeline", json_body=body, starts=True
         )
         number = str(pick(answer.body, "id"))
         if not number:

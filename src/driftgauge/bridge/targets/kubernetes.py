@@ -17,7 +17,7 @@ from pydantic import BaseModel, Field, model_validator
 
 from driftgauge.bridge.targets import Permanent, RunRequest, RunState, Started
 from driftgauge.bridge.targets.calls import Answer, Caller, bearer
-from driftgauge.bridge.targets.payloads import RUN_ID, pick, without_references
+from driftgauge.bridge.targets.payloads import RUN_ID, as_json, pick, without_references
 from driftgauge.bridge.targets.secrets import in_file
 from driftgauge.bridge.targets.settings import TokenSettings, Url
 from driftgauge.errors import ConfigError
@@ -169,7 +169,7 @@ def _fill(job: dict[str, Any], run: RunRequest, payload: Mapping[str, Any]) -> N
     pod = job["spec"]["template"]
     about = pod["metadata"] = dict(pod.get("metadata") or {})
     about["labels"] = {**(about.get("labels") or {}), LABEL: run.run_id}
-    text = json.dumps(dict(payload), ensure_ascii=False)
+    text = as_json(dict(payload))
     values = {RUN_ID: run.run_id, "DRIFTGAUGE_MODEL": run.model, "DRIFTGAUGE_PAYLOAD": text}
     ours = [{"name": name, "value": without_references(value)} for name, value in values.items()]
     inner = pod["spec"]

@@ -7,11 +7,12 @@ Values come from labels of alerts in the end. Argo, GitLab and Kubernetes replac
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-__all__ = ["RUN_ID", "pick", "texts", "without_braces", "without_dollars", "without_references"]
+__all__ = ["RUN_ID", "as_json", "pick", "texts", "without_braces", "without_dollars", "without_references"]
 
 RUN_ID: Final = "DRIFTGAUGE_RUN_ID"
 _PERCENT: Final = re.compile(r"%(?=\w+%)")
@@ -28,13 +29,35 @@ def texts(payload: Mapping[str, Any], harmless: Callable[[str], str] = str) -> d
     return {str(key): _text(value, harmless) for key, value in payload.items()}
 
 
+def as_json(value: Any) -> str:
+    """*value* as JSON; what is no number there, NaN and infinity, as null.
+
+    Examples
+    --------
+    >>> as_json({"score": float("nan"), "words": "größer"})
+    '{"score": null, "words": "größer"}'
+    """
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    except ValueError:
+        return json.dumps(_finite(value), ensure_ascii=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {key: _finite(each) for key, each in value.items()}
+    return [_finite(each) for each in value] if isinstance(value, list | tuple) else value
+
+
 def _text(value: Any, harmless: Callable[[str], str]) -> str:
     if value is None:
         return ""
     if isinstance(value, str):
         return harmless(value)
     # Texts inside are made harmless before they are quoted, so that the JSON stays JSON.
-    return json.dumps(_each(value, harmless), ensure_ascii=False, separators=(", ", ": "))
+    return as_json(_each(value, harmless))
 
 
 def _each(value: Any, harmless: Callable[[str], str]) -> Any:

@@ -1,8 +1,8 @@
 """Secrets of targets: read when they are needed, and never shown.
 
-In the file of settings a secret is given as ``{ env = "NAME" }`` or ``{ file = "/path" }``, which is replaced by
-what lies there when the settings are read. A ``token_file`` is read at every call, as Kubernetes and Vault write
-a new token there while we run.
+In the file of settings a secret is given as ``{ env = "NAME" }`` or ``{ file = "/path" }``, which is replaced
+by what lies there when the settings are read. A ``token_file`` is read at every call, as Kubernetes and Vault
+write a new token there while we run.
 """
 
 from __future__ import annotations

@@ -92,7 +92,8 @@ def test_a_run_that_nobody_started_is_not_found(contract: Contract) -> None:
     async def story(target: Target, session: ClientSession) -> Any:
         return await target.find(session, RUN)
 
-    assert play(contract.kind, contract.settings, contract.none, story) is False
+    looks = 1 if target_class(contract.kind).idempotent else 2  # as a first call may be at work still
+    assert play(contract.kind, contract.settings, contract.none * looks, story) is False
 
 
 @pytest.mark.parametrize(("contract", "exchanges", "state"), STATES)

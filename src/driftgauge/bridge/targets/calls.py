@@ -20,19 +20,20 @@ without its query, the status and the system's own words, with every secret of t
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 import ssl
 from base64 import b64encode
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 from urllib.parse import quote, urlencode, urlsplit
 
 from pydantic import SecretStr
 
-from driftgauge.bridge.targets import Permanent, Retryable
+from driftgauge.bridge.targets import Permanent, Retryable, Started
 from driftgauge.bridge.targets.payloads import as_json
 from driftgauge.bridge.targets.secrets import hidden, one_line
 from driftgauge.bridge.targets.settings import BasicSettings, HttpSettings, TokenSettings
@@ -40,10 +41,11 @@ from driftgauge.bridge.targets.settings import BasicSettings, HttpSettings, Toke
 if TYPE_CHECKING:
     from aiohttp import ClientResponse, ClientSession
 
-__all__ = ["Answer", "Caller", "basic", "bearer", "words"]
+__all__ = ["Answer", "Caller", "basic", "bearer", "settled", "words"]
 
 ANSWER_BYTES: Final = 8 << 20  # thirty runs of GitHub Actions are 0.6 MB
 WORDS: Final = 300
+SETTLE_SECONDS: Final = 5.0
 LONGEST_WAIT_SECONDS: Final = 6 * 3600.0  # a Retry-After of a year is a mistake, and would hold the run back
 PUBLIC: Final = ("Accept", "Idempotency-Key", "X-GitHub-Api-Version")
 WORDY: Final = ("message", "detail", "error", "title", "reason", "msg", "errors")
@@ -70,6 +72,20 @@ def basic(settings: BasicSettings) -> dict[str, str]:
         return bearer(settings)
     both = f"{settings.username}:{one_line(settings.password, 'password')}"
     return {"Authorization": f"Basic {b64encode(both.encode()).decode()}"}
+
+
+async def settled(
+    look: Callable[[], Awaitable[Started | None]], seconds: float | None = None
+) -> Started | Literal[False]:
+    """What *look* finds, at the second time where there is nothing at the first.
+
+    A call whose answer was lost may still be at work, or what it started may not be listed yet.
+    """
+    found = await look()
+    if found is None:
+        await asyncio.sleep(SETTLE_SECONDS if seconds is None else seconds)
+        found = await look()
+    return found or False
 
 
 class Caller:

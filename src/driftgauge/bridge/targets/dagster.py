@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 from pydantic import BaseModel, Field
 
 from driftgauge.bridge.targets import Permanent, Retryable, RunRequest, RunState, Started
-from driftgauge.bridge.targets.calls import Caller, words
+from driftgauge.bridge.targets.calls import Caller, settled, words
 from driftgauge.bridge.targets.payloads import pick
 from driftgauge.bridge.targets.settings import HeaderName, TokenSettings, Url
 
@@ -93,12 +93,16 @@ class Dagster:
     async def find(self, session: ClientSession, run: RunRequest) -> Started | Literal[False] | None:
         """The run by its tag."""
         tags = [{"key": TAG, "value": run.run_id}]
-        found = await self._ask(session, FIND, {"t": tags}, "runsOrError")
-        if pick(found, "__typename") != "Runs":
-            message = f"Dagster did not list runs: {words(str(pick(found, 'message')))}"
-            raise Retryable(message)
-        run_id = str(pick(found, "results", "0", "runId"))
-        return Started(run_id, f"{self._settings.url}/runs/{run_id}", already=True) if run_id else False
+
+        async def look() -> Started | None:
+            found = await self._ask(session, FIND, {"t": tags}, "runsOrError")
+            if pick(found, "__typename") != "Runs":
+                message = f"Dagster did not list runs: {words(str(pick(found, 'message')))}"
+                raise Retryable(message)
+            run_id = str(pick(found, "results", "0", "runId"))
+            return Started(run_id, f"{self._settings.url}/runs/{run_id}", already=True) if run_id else None
+
+        return await settled(look)
 
     async def state(self, session: ClientSession, external_id: str) -> RunState | None:
         """What has become of it."""

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 from pydantic import BaseModel, Field
 
-from driftgauge.bridge.targets import Retryable, RunRequest, RunState, Started
-from driftgauge.bridge.targets.calls import Answer, Caller, bearer
+from driftgauge.bridge.targets import RunRequest, RunState, Started
+from driftgauge.bridge.targets.calls import Answer, Caller, bearer, settled
 from driftgauge.bridge.targets.payloads import pick, texts
 from driftgauge.bridge.targets.settings import TokenSettings, Url
 
@@ -73,12 +73,7 @@ class _Github:
         return await self._call(session, method, *self._path, *path, headers=headers, **more)
 
     async def _dispatch(self, session: ClientSession, *path: str, body: Any) -> Answer:
-        try:
-            return await self._ask(session, "POST", *path, "dispatches", json_body=body, starts=True)
-        except Retryable as error:
-            if error.maybe_started:
-                error.retry_after_seconds = max(error.retry_after_seconds or 0.0, LISTED_SECONDS)
-            raise
+        return await self._ask(session, "POST", *path, "dispatches", json_body=body, starts=True)
 
     async def _listed(self, session: ClientSession, run_id: str, event: str, *path: str) -> Any:
         """The newest run whose title holds *run_id*; None where no such run is listed."""
@@ -120,8 +115,12 @@ class GithubRepository(_Github):
         """The run by its title."""
         if not self._settings.run_name:
             return None
-        found = await self._listed(session, run.run_id, "repository_dispatch")
-        return Started(run.run_id, str(pick(found, "html_url")), already=True) if found else False
+
+        async def look() -> Started | None:
+            found = await self._listed(session, run.run_id, "repository_dispatch")
+            return Started(run.run_id, str(pick(found, "html_url")), already=True) if found else None
+
+        return await settled(look, LISTED_SECONDS)
 
     async def state(self, session: ClientSession, external_id: str) -> RunState | None:
         """What has become of it."""
@@ -160,8 +159,14 @@ class GithubWorkflow(_Github):
         """The run by its title."""
         if not self._settings.run_name:
             return None
-        found = await self._listed(session, run.run_id, "workflow_dispatch", *self._workflow)
-        return Started(str(pick(found, "id")), str(pick(found, "html_url")), already=True) if found else False
+
+        async def look() -> Started | None:
+            found = await self._listed(session, run.run_id, "workflow_dispatch", *self._workflow)
+            return (
+                Started(str(pick(found, "id")), str(pick(found, "html_url")), already=True) if found else None
+            )
+
+        return await settled(look, LISTED_SECONDS)
 
     async def state(self, session: ClientSession, external_id: str) -> RunState | None:
         """What has become of it."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 from pydantic import BaseModel, Field, SecretStr
 
 from driftgauge.bridge.targets import Permanent, RunRequest, RunState, Started
-from driftgauge.bridge.targets.calls import Answer, Caller
+from driftgauge.bridge.targets.calls import Answer, Caller, settled
 from driftgauge.bridge.targets.payloads import RUN_ID, pick, texts, without_dollars
 from driftgauge.bridge.targets.secrets import one_line
 from driftgauge.bridge.targets.settings import TokenSettings, Url
@@ -75,13 +75,17 @@ class Gitlab:
         """The pipeline by its name."""
         if not self._settings.pipeline_name:
             return None
-        answer = await self._read(session, query={"name": run.run_id, "per_page": "1"})
-        if answer is None:
+        if not self._settings.the_token():
             return None
-        found = pick(answer.body, "0", default=None)
-        if not found:
-            return False
-        return Started(str(pick(found, "id")), str(pick(found, "web_url")), already=True)
+
+        async def look() -> Started | None:
+            answer = await self._read(session, query={"name": run.run_id, "per_page": "1"})
+            found = pick(answer.body, "0", default=None) if answer else None
+            return (
+                Started(str(pick(found, "id")), str(pick(found, "web_url")), already=True) if found else None
+            )
+
+        return await settled(look)
 
     async def state(self, session: ClientSession, external_id: str) -> RunState | None:
         """What has become of it; None without a token."""

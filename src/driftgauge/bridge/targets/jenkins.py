@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 from pydantic import BaseModel, Field
 
 from driftgauge.bridge.targets import RunRequest, RunState, Started
-from driftgauge.bridge.targets.calls import Answer, Caller, basic
+from driftgauge.bridge.targets.calls import Answer, Caller, basic, settled
 from driftgauge.bridge.targets.payloads import RUN_ID, pick, texts
 from driftgauge.bridge.targets.settings import BasicSettings
 
@@ -61,20 +61,21 @@ class Jenkins:
 
     async def find(self, session: ClientSession, run: RunRequest) -> Started | Literal[False] | None:
         """The build by its parameter, in the queue or among the last hundred."""
-        queue = await self._ask(session, "GET", "queue", "api", "json", query={"tree": QUEUE})
-        for each in pick(queue.body, "items", default=[]):
-            if _run_id(each) == run.run_id:
-                return Started(str(pick(each, "id")), str(pick(each, "url")), already=True)
-        job = await self._read_job(session)
-        for each in pick(job, "builds", default=[]):
-            if _run_id(each) == run.run_id:
-                return Started(str(pick(each, "queueId")), str(pick(each, "url")), already=True)
-        known = [
-            pick(each, "name")
-            for kind in pick(job, "property", default=[])
-            for each in pick(kind, "parameterDefinitions", default=[])
-        ]
-        return False if RUN_ID in known else None
+        names: list[Any] = []
+
+        async def look() -> Started | None:
+            queue = await self._ask(session, "GET", "queue", "api", "json", query={"tree": QUEUE})
+            job = await self._read_job(session)
+            for kind in pick(job, "property", default=[]):
+                names.extend(pick(each, "name") for each in pick(kind, "parameterDefinitions", default=[]))
+            for each in (*pick(queue.body, "items", default=[]), *pick(job, "builds", default=[])):
+                if _run_id(each) == run.run_id:
+                    number = str(pick(each, "queueId") or pick(each, "id"))
+                    return Started(number, str(pick(each, "url")), already=True)
+            return None
+
+        found = await settled(look)
+        return found if found or RUN_ID in names else None
 
     async def state(self, session: ClientSession, external_id: str) -> RunState | None:
         """What has become of it."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 from pydantic import BaseModel, Field
 
 from driftgauge.bridge.targets import Permanent, RunRequest, RunState, Started
-from driftgauge.bridge.targets.calls import Answer, Caller, bearer
+from driftgauge.bridge.targets.calls import Answer, Caller, bearer, settled
 from driftgauge.bridge.targets.payloads import pick, without_braces
 from driftgauge.bridge.targets.settings import TokenSettings
 
@@ -75,9 +75,13 @@ class Kubeflow:
         query = {"filter": json.dumps({"predicates": [same]}), "page_size": "1"}
         if self._settings.experiment_id:
             query["experiment_id"] = self._settings.experiment_id
-        answer = await self._ask(session, "GET", query=query)
-        found = str(pick(answer.body, "runs", "0", "run_id"))
-        return Started(found, self._page(found), already=True) if found else False
+
+        async def look() -> Started | None:
+            answer = await self._ask(session, "GET", query=query)
+            found = str(pick(answer.body, "runs", "0", "run_id"))
+            return Started(found, self._page(found), already=True) if found else None
+
+        return await settled(look)
 
     async def state(self, session: ClientSession, external_id: str) -> RunState | None:
         """What has become of it."""

@@ -178,7 +178,8 @@ class Store:
         """Keys of the model's firing alerts that have had a run of this route; dry runs are told apart."""
         rows = self._db.execute(
             "SELECT c.fingerprint || '@' || c.starts_at FROM alerts a"
-            " JOIN covered c USING (fingerprint, starts_at) WHERE a.model = ? AND a.status = 'firing' AND c.route = ?",
+            " JOIN covered c USING (fingerprint, starts_at)"
+            " WHERE a.model = ? AND a.status = 'firing' AND c.route = ?",
             (model, route),
         )
         return {row[0] for row in rows}
@@ -237,7 +238,7 @@ class Store:
         return [run_of(dict(zip(RUN_COLUMNS, row, strict=True))) for row in rows]
 
     def pending(self) -> tuple[int, float | None, int]:
-        """How many runs wait to be started, since when the oldest does, and how many dead letters there are."""
+        """How many runs wait to be started, since when the oldest does, and how many are dead letters."""
         waiting, oldest = self._db.execute(
             "SELECT count(*), min(created) FROM runs WHERE state IN ('proposed', 'pending', 'starting')"
         ).fetchone()

@@ -1,9 +1,10 @@
 """GitHub Actions, by ``repository_dispatch`` or ``workflow_dispatch``.
 
-GitHub takes no id for a run, so a second dispatch is a second run. With ``run_name = true`` the bridge
-finds the run of an earlier dispatch by its title; the workflow must then have ``run-name: ${{ inputs.run_id
-}}``, or ``${{ github.event.client_payload.run_id }}``. A run is listed some seconds after its dispatch, so
-it is looked for half a minute later. Without it, a dispatch whose answer was lost is not repeated.
+GitHub takes no id for a run, so a second dispatch is a second run. With ``run_name = true`` the bridge finds
+the run of an earlier dispatch by its title; the workflow must then have as its ``run-name``
+``${{ inputs.run_id }}``, or ``${{ github.event.client_payload.run_id }}``, alone or between blanks. A run is
+listed some seconds after its dispatch, so it is looked for again half a minute later. Without it, a dispatch
+whose answer was lost is not repeated.
 """
 
 from __future__ import annotations

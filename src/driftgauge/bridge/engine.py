@@ -163,7 +163,8 @@ class Engine:
                 _log.exception("looking at what is stored failed; it is tried again")
                 await asyncio.sleep(IDLE_SECONDS)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), IDLE_SECONDS)
+                async with asyncio.timeout(IDLE_SECONDS):  # wait_for may swallow that we are cancelled
+                    await self._wake.wait()
             self._wake.clear()
             await asyncio.sleep(PACE_SECONDS)
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections import Counter
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -21,13 +23,16 @@ class Trainer:
         self.calls: Counter[str] = Counter()
         self.payloads: list[dict[str, Any]] = []
         self.script: list[int] = []
+        self.answers_after: Callable[[], float] = lambda: 0.0
         self.lock = threading.Lock()
         trainer = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                self._answer(trainer.take(self.headers["Idempotency-Key"], body))
+                status = trainer.take(self.headers["Idempotency-Key"], body)
+                time.sleep(trainer.answers_after())
+                self._answer(status)
 
             def do_GET(self) -> None:
                 self._answer(200)
@@ -37,10 +42,13 @@ class Trainer:
                     self.close_connection = True
                     return
                 text = b'{"id": "x", "state": "succeeded"}'
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(text)))
-                self.end_headers()
-                self.wfile.write(text)
+                try:
+                    self.send_response(status)
+                    self.send_header("Content-Length", str(len(text)))
+                    self.end_headers()
+                    self.wfile.write(text)
+                except OSError:  # whoever asked was killed
+                    self.close_connection = True
 
             def log_message(self, *_: Any) -> None:
                 pass

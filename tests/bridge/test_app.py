@@ -167,7 +167,9 @@ def test_posts_from_elsewhere_need_the_token(tmp_path: Path) -> None:
             ({"Authorization": "Bearer open sesame"}, 200),
             ({"Authorization": aiohttp.encode_basic_auth("alertmanager", "open sesame")}, 200),
         ):
-            async with client.post(url + PATH, data=posted(alert("m", status="resolved")), headers=headers) as answer:
+            async with client.post(
+                url + PATH, data=posted(alert("m", status="resolved")), headers=headers
+            ) as answer:
                 assert answer.status == status
 
     while_running(settings, talk)

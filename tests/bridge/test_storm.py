@@ -74,13 +74,12 @@ def posts_of(rng: random.Random) -> tuple[list[bytes], list[bytes]]:
         model = rng.choice(models)
         members = rng.sample(range(FEATURES), rng.randint(1, FEATURES))
         ends = model.startswith("once") and rng.random() < 0.2
-        # f0 fires for ever, so that there is always something to train for.
+        # f0 fires for ever, so that there is always something to train for. Those of "often" end and begin anew.
+        began = NOW + (len(storm) * 8 // POSTS if model.startswith("often") else 0)
         storm.append(
             posted(
                 *(
-                    alert(model, f"f{n}", starts=NOW + n, status="resolved" if ends and n else "firing")
-                    if not model.startswith("gone")
-                    else alert(model, f"f{n}")
+                    alert(model, f"f{n}", starts=began, status="resolved" if ends and n else "firing")
                     for n in members
                 )
             )

@@ -27,7 +27,18 @@ LAYERS = {
         MONITOR,
     ),
     **dict.fromkeys(
-        ("_life", "_outputs", "_rows", "_single_rows", "_watch", "_watching", "_worker"), MONITOR
+        (
+            "_crossings",
+            "_life",
+            "_listening",
+            "_outputs",
+            "_rows",
+            "_single_rows",
+            "_watch",
+            "_watching",
+            "_worker",
+        ),
+        MONITOR,
     ),
     **dict.fromkeys(("__init__", "__main__", "_demo", "cli", "exporters", "files", "render"), TOP),
 }

@@ -125,6 +125,7 @@ class Monitor(Watching):
         super().__init__(reference, Buffer(buffer_rows), sample=sample, clock=clock, rng=rng)
         self._min_rows = min_rows
         self._tick_seconds = tick_seconds
+        self._buffer.crossings.window = self._specs[0].name
         detector = detector_of(reference, budget, min_effect, weights, detector)
         self._engine = Engine(reference, self._specs, self._buffer, clock, detector)
         self._direct = self._intake()

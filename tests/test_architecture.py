@@ -177,4 +177,4 @@ def isort_order(name: str) -> tuple[int, str]:
 def test_the_exporters_folder_holds_packages_and_a_readme() -> None:
     """It is on the path of a development install, so anything else in it could be imported by accident."""
     found = {path.name for path in (ROOT / "exporters").iterdir() if path.name != "__pycache__"}
-    assert found == {"README.md", "driftgauge_prometheus"}
+    assert found == {"README.md", "driftgauge_otel", "driftgauge_prometheus"}

@@ -8,10 +8,14 @@ from typing import Final, Protocol
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
-from prometheus_client.samples import Sample
+from prometheus_client.samples import Exemplar, Sample
 
 from driftgauge.catalogue import CATALOGUE, Family, samples
-from driftgauge.snapshot import Snapshot
+from driftgauge.snapshot import Crossing, Snapshot
+
+# OpenMetrics has exemplars of counters and histogram buckets only; scores are gauges. An evaluation is what
+# noticed a crossing, so the count of evaluations carries it.
+_WITH_EXEMPLAR: Final = "driftgauge.drift_evaluations"
 
 __all__ = ["SnapshotCollector", "SnapshotSource", "collector", "own_registry"]
 
@@ -49,10 +53,13 @@ class SnapshotCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Every family that has samples, from one snapshot, in the order of the catalogue."""
-        for family, found in samples(self._source.snapshot()):
+        snapshot = self._source.snapshot()
+        for family, found in samples(snapshot):
             metric = _metric(family)
             name = family.prometheus_name
             metric.samples = [Sample(name, labels, value) for labels, value in found]  # type: ignore[arg-type]
+            if family.otel_name == _WITH_EXEMPLAR and snapshot.drift is not None:
+                _add_exemplar(metric, snapshot.drift.last_crossing)
             yield metric
 
 
@@ -94,3 +101,14 @@ def _metric(family: Family) -> Metric:
     # prometheus_client keeps counters without their suffix and adds it when it writes the type.
     name = family.prometheus_name.removesuffix("_total")
     return Metric(name, family.help, family.instrument, family.prometheus_unit)
+
+
+def _add_exemplar(metric: Metric, crossing: Crossing | None) -> None:
+    """The latest score that crossed 1, and the trace of a request that brought a row of its evidence."""
+    if crossing is None or crossing.trace is None:
+        return
+    trace_id, span_id = crossing.trace
+    exemplar = Exemplar(
+        {"trace_id": trace_id, "span_id": span_id}, crossing.score, crossing.timestamp_seconds
+    )
+    metric.samples = [sample._replace(exemplar=exemplar) for sample in metric.samples]

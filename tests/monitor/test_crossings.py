@@ -85,7 +85,7 @@ def test_the_snapshot_has_the_latest_crossing_while_somebody_listens(heard: list
 
 def test_a_listener_that_raises_is_counted_and_the_others_hear(heard: list[Crossing]) -> None:
     monitor = counting_monitor()
-    monitor.listen(lambda crossing: 1 / 0)
+    monitor.listen(lambda _: 1 / 0)
     monitor.listen(heard.append)
     stepping(monitor, range(3))
     assert errors(monitor.snapshot()) == {"listener": len(heard)}
@@ -94,7 +94,7 @@ def test_a_listener_that_raises_is_counted_and_the_others_hear(heard: list[Cross
 def test_a_listener_may_ask_the_monitor_for_a_snapshot() -> None:
     monitor = counting_monitor()
     scores: list[float] = []
-    monitor.listen(lambda crossing: scores.append(monitor.snapshot().drift.score))  # type: ignore[union-attr]
+    monitor.listen(lambda _: scores.append(monitor.snapshot().drift.score))  # type: ignore[union-attr]
     stepping(monitor, range(3))
     assert scores == [2.0] * (1 + len(REFERENCE.names))
 
@@ -109,7 +109,7 @@ def test_the_trace_is_that_of_a_request_whose_row_was_weighed(heard: list[Crossi
 
     monitor = counting_monitor(clock=lambda: now[0])
     monitor.listen(heard.append, trace=trace)
-    predict = monitor.watch(lambda X: X[:, 0])
+    predict = monitor.watch(lambda rows: rows[:, 0])
     for second in range(0, 181, 10):
         now[0] = 1_000.0 + second
         for _ in range(5):
@@ -122,7 +122,7 @@ def test_the_trace_is_that_of_a_request_whose_row_was_weighed(heard: list[Crossi
 def test_without_a_source_of_traces_no_request_is_asked(heard: list[Crossing]) -> None:
     monitor = counting_monitor()
     monitor.listen(heard.append)
-    monitor.watch(lambda X: X[:, 0])(ROW)
+    monitor.watch(lambda rows: rows[:, 0])(ROW)
     monitor.flush(1_000.0)
     assert not monitor._buffer.asleep
 
@@ -130,7 +130,7 @@ def test_without_a_source_of_traces_no_request_is_asked(heard: list[Crossing]) -
 def test_a_source_of_traces_that_raises_is_counted_and_the_call_goes_on(heard: list[Crossing]) -> None:
     monitor = counting_monitor()
     monitor.listen(heard.append, trace=lambda: 1 / 0)  # type: ignore[arg-type, return-value]
-    predict = monitor.watch(lambda X: X[:, 0])
+    predict = monitor.watch(lambda rows: rows[:, 0])
     for _ in range(2):
         assert predict(ROW).shape == (30,)
         monitor.flush(1_000.0)

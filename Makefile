@@ -12,6 +12,7 @@ PYTEST_ARGS ?=
 GRAFANA_TYPES = @grafana/schema@13.2.3 typescript@5.9.3
 KUBERNETES_MODELS = cloudcoil-models-prometheus-operator==0.80.1.0 kubernetes-validate==1.37.0 pyyaml
 PINT = v0.60.0
+COLLECTOR = v0.155.0
 SERVICES = prometheus promtool prometheus-alertmanager jsonnet openssl
 PACKAGES = prometheus prometheus-alertmanager jsonnet openssl
 
@@ -24,7 +25,7 @@ help:  ## this list
 demo: $(VENV)/.demo  ## real data through a watched model until it drifts; metrics on http://127.0.0.1:9109/metrics
 	@$(BIN)/driftgauge demo
 
-test: $(VENV)/.test $(VENV)/.tools services  ## the whole suite, a real Prometheus and Alertmanager included
+test: $(VENV)/.test $(VENV)/.tools $(VENV)/.collector services  ## the whole suite, with a real Prometheus, Alertmanager and Collector
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest $(PYTEST_ARGS)
 
 test-fast: $(VENV)/.test  ## the suite without what is slow or needs a server
@@ -38,7 +39,7 @@ types: $(VENV)/.test  ## mypy --strict
 	$(BIN)/mypy
 
 golden: $(VENV)/.test  ## write the golden files anew; read the difference before committing it
-	$(BIN)/python -m pytest --update-golden tests/exporter/test_prometheus_text.py tests/cli tests/test_readme.py
+	$(BIN)/python -m pytest --update-golden tests/exporter/test_prometheus_text.py tests/otel/test_otlp_json.py tests/cli tests/test_readme.py
 
 boards: $(VENV)/.test  ## write dashboards/ and alerts/ anew from the catalogue
 	$(BIN)/driftgauge render dashboards
@@ -92,6 +93,23 @@ $(VENV)/.tools: $(BIN)/python Makefile
 	    printf 'package tools\n\nimport _ "github.com/cloudflare/pint/cmd/pint"\n' >tools.go && \
 	    GOFLAGS=-mod=mod go build -o $(abspath $(BIN))/pint github.com/cloudflare/pint/cmd/pint; \
 	    status=$$?; chmod -R u+w "$$made"; rm -rf "$$made"; exit $$status; \
+	fi
+	@touch $@
+
+# OpenTelemetry's own builder writes the sources of a Collector of what the tests use. Its further steps would fetch what
+# the tests of all those modules need, which nobody runs and of which the proxy lacks one.
+$(VENV)/.collector: $(BIN)/python tests/otel/collector_builder.yaml
+	@if command -v go >/dev/null; then \
+	    echo "building an OpenTelemetry Collector, some minutes the first time"; \
+	    made=$$(mktemp -d) && cp tests/otel/collector_builder.yaml "$$made" && cd "$$made" && \
+	    GOBIN="$$made" go install go.opentelemetry.io/collector/cmd/builder@$(COLLECTOR) && \
+	    ./builder --config collector_builder.yaml --skip-get-modules --skip-compilation 2>/dev/null && cd sources && \
+	    go mod init driftgauge/collector 2>/dev/null && \
+	    go mod edit -require=go.opentelemetry.io/collector/otelcol@$(COLLECTOR) \
+	        $$(sed -n 's/.*gomod: \(.*\) \(.*\)/-require=\1@\2/p' ../collector_builder.yaml) && \
+	    GOFLAGS="-mod=mod -buildvcs=false" go build -trimpath -ldflags="-s -w" \
+	        -o $(abspath $(BIN))/otelcol-driftgauge .; \
+	    status=$$?; rm -rf "$$made"; exit $$status; \
 	fi
 	@touch $@
 

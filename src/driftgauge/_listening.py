@@ -52,14 +52,7 @@ class Listening:
         A watched call pays nothing for a listener. With *trace* one call a second does: 4 µs and what *trace*
         takes.
         """
-        entry = (listener, trace)
-        crossings = self._buffer.crossings
-        crossings.listeners = (*crossings.listeners, entry)
-
-        def stop() -> None:
-            crossings.listeners = tuple(each for each in crossings.listeners if each is not entry)
-
-        return stop
+        return self._buffer.crossings.listen(listener, trace)
 
     def count_error(self, stage: str, error: BaseException) -> None:
         """Count what went wrong beside the monitor, in an exporter say, among its internal errors.

@@ -74,6 +74,17 @@ def test_who_begins_to_listen_late_hears_of_what_is_above_1_already(heard: list[
     assert len(heard) == 1 + len(REFERENCE.names)
 
 
+def test_each_listener_hears_for_itself_whenever_it_begins(heard: list[Crossing]) -> None:
+    monitor = counting_monitor()
+    stop = monitor.listen(heard.append)
+    stepping(monitor, range(4))
+    stop()
+    others: list[Crossing] = []
+    monitor.listen(others.append)
+    stepping(monitor, range(4, 6))
+    assert [each.feature for each in others] == [each.feature for each in heard]
+
+
 def test_the_snapshot_has_the_latest_crossing_while_somebody_listens(heard: list[Crossing]) -> None:
     monitor = counting_monitor()
     monitor.listen(heard.append)

@@ -47,6 +47,7 @@ ORDER = (
     "memory",
     "import",
     "scrape",
+    "otel",
     "resolution",
 )
 HEADS = {
@@ -62,6 +63,7 @@ HEADS = {
     "memory": "Memory",
     "import": "Import time",
     "scrape": "One scrape",
+    "otel": "One export over OTLP",
     "resolution": "Quantile cells: resolution against error",
 }
 SHOWN = (

@@ -220,7 +220,8 @@ def start(
     Notes
     -----
     In a server that forks workers, start it in the worker where you can. What was started before the fork
-    goes on in the child by itself; over gRPC only if the parent had sent nothing yet, which is gRPC's limit.
+    goes on in the child by itself. gRPC promises nothing of a child whose parent was sending; HTTP has no
+    such state, hence the default.
 
     The SDK keeps 2,000 series an instrument apart and lumps the others; here it keeps 1,000,000. A request
     has at most 5,000 points, which fits the 4 MiB of a Collector.

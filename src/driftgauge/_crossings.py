@@ -37,8 +37,8 @@ class Heard:
 class Crossings:
     """Which scores are above 1, and the listeners that hear when that changes.
 
-    Nothing is compared while nobody listens. Who begins to listen hears at the next evaluation of what is above
-    1 already, and then of what crosses.
+    Nothing is compared while nobody listens. Who begins to listen hears at the next evaluation of what is
+    above 1 already, and then of what crosses.
     """
 
     def __init__(self) -> None:

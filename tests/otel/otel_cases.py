@@ -9,7 +9,6 @@ from typing import Any
 from collector_service import Series, environment, plain
 from opentelemetry.sdk.metrics.export import MetricsData
 
-import driftgauge as dg
 from driftgauge.catalogue import samples
 from driftgauge.snapshot import Snapshot
 from driftgauge_otel import Exporter, start
@@ -40,6 +39,6 @@ def started(
     source: Any, endpoint: str, *, variables: dict[str, str] | None = None, **settings: Any
 ) -> Iterator[Exporter]:
     """An exporter that sends when it is asked to, and when it is closed."""
-    with environment(**(variables or {})):
-        with start(source, endpoint, **{"interval_seconds": 1_000, **settings}) as exporter:
-            yield exporter
+    chosen = {"interval_seconds": 1_000, **settings}
+    with environment(**(variables or {})), start(source, endpoint, **chosen) as exporter:
+        yield exporter

@@ -99,11 +99,14 @@ def test_the_resource_says_which_service_and_which_process(tmp_path: Path) -> No
 
 
 def test_two_processes_of_one_service_stay_two_through_the_collector(tmp_path: Path) -> None:
-    with collector(tmp_path) as found:
-        with started(Frozen(), found.http) as one, started(Frozen(), found.http) as other:
-            one.flush()
-            other.flush()
-            text = found.text()
+    with (
+        collector(tmp_path) as found,
+        started(Frozen(), found.http) as one,
+        started(Frozen(), found.http) as other,
+    ):
+        one.flush()
+        other.flush()
+        text = found.text()
     lines = [line for line in text.splitlines() if line.startswith("driftgauge_rows_total{")]
     assert len(lines) == len(set(lines)) == 2
     assert series_of(text) == expected(small_snapshot())

@@ -27,6 +27,22 @@ from driftgauge_otel._events import EVENT
 RNG = np.random.default_rng(7)
 REFERENCE = dg.Reference.fit({"age": RNG.normal(40, 10, 5_000)}, model="churn", version="3")
 DRIFTED = {"age": RNG.normal(60, 10, (3, 500))}
+AGE = Crossing(
+    model="churn",
+    model_version="3",
+    reference_id="9f86d081884c7d65",
+    window="10000rows",
+    feature="age",
+    kind="input",
+    direction="up",
+    score=1.5,
+    cause="none",
+    cell="",
+    words="",
+    onset_timestamp_seconds=None,
+    timestamp_seconds=1.8e9,
+    trace=None,
+)
 TRACER = TracerProvider(shutdown_on_exit=False).get_tracer("test")
 
 
@@ -207,18 +223,15 @@ def test_a_flood_of_crossings_is_bounded_and_counted() -> None:
             super().__init__()
             self.errors: list[str] = []
 
-        def listen(self, listener: Any, *, trace: Any) -> Any:
+        def listen(self, listener: Any, **_: Any) -> Any:
             self.tell = listener
             return lambda: None
 
-        def count_error(self, stage: str, error: BaseException) -> None:
+        def count_error(self, _: str, error: BaseException) -> None:
             self.errors.append(type(error).__name__)
 
     source = Flooding()
-    crossing = Crossing(
-        model="m", model_version="1", reference_id="a", window="w", feature="x", kind="input", direction="up",
-        score=1.5, cause="none", cell="", words="", onset_timestamp_seconds=None, timestamp_seconds=1.8e9, trace=None,
-    )  # fmt: skip
+    crossing = AGE
     with sink() as found:
         found.answering.clear()
         with started(source, found.url) as exporter:
@@ -235,9 +248,6 @@ def test_a_flood_of_crossings_is_bounded_and_counted() -> None:
 def test_half_a_surrogate_in_a_name_does_not_lose_the_event() -> None:
     from driftgauge_otel._events import attributes_of, body_of
 
-    crossing = Crossing(
-        model="m", model_version="1", reference_id="a", window="w", feature="half\ud800", kind="input", direction="up",
-        score=1.5, cause="none", cell="", words="", onset_timestamp_seconds=None, timestamp_seconds=1.8e9, trace=None,
-    )  # fmt: skip
+    crossing = replace(AGE, feature="half\ud800")
     assert attributes_of(crossing)["driftgauge.feature.name"] == "half?"
     body_of(crossing).encode("utf-8")

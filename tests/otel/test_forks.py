@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
+from collector_service import collector
 from otel_cases import points_of, started
 from otlp_sink import Sink, sink
 
@@ -45,21 +47,24 @@ def rows_by_process(found: Sink) -> dict[str, list[int]]:
 @pytest.mark.parametrize("temporality", ["cumulative", "delta"])
 @pytest.mark.parametrize("given", [{}, {"service.instance.id": "pod-7"}])
 def test_rows_before_a_fork_are_counted_once(temporality: str, given: dict[str, str]) -> None:
-    with sink() as found, dg.Monitor(REFERENCE) as monitor:
-        with started(monitor, found.url, temporality=temporality, resource=given) as exporter:
-            monitor.observe({"age": np.full(1_000, 40.0)})
-            exporter.flush()
+    with (
+        sink() as found,
+        dg.Monitor(REFERENCE) as monitor,
+        started(monitor, found.url, temporality=temporality, resource=given) as exporter,
+    ):
+        monitor.observe({"age": np.full(1_000, 40.0)})
+        exporter.flush()
 
-            def work() -> None:
-                monitor.observe({"age": np.full(10, 40.0)})
-                exporter.flush()
-                monitor.observe({"age": np.full(5, 40.0)})
-                exporter.close(timeout_seconds=30)
-
-            for _ in range(2):
-                in_child(work)
-            monitor.observe({"age": np.full(1, 40.0)})
+        def work() -> None:
+            monitor.observe({"age": np.full(10, 40.0)})
             exporter.flush()
+            monitor.observe({"age": np.full(5, 40.0)})
+            exporter.close(timeout_seconds=30)
+
+        for _ in range(2):
+            in_child(work)
+        monitor.observe({"age": np.full(1, 40.0)})
+        exporter.flush()
     said = rows_by_process(found)
     parent, *children = said.items()
     assert len(children) == 2
@@ -70,12 +75,25 @@ def test_rows_before_a_fork_are_counted_once(temporality: str, given: dict[str, 
     assert all(value >= 0 for values in said.values() for value in values)
 
 
-def test_over_grpc_a_child_of_a_process_that_has_not_sent_goes_on_by_itself() -> None:
-    """gRPC itself does not survive a fork; nothing of it is there before the first export."""
-    with dg.Monitor(REFERENCE) as monitor:
-        with started(monitor, "http://127.0.0.1:1", protocol="grpc", timeout_seconds=0.2) as exporter:
-            assert exporter._pipeline is None
-            exporter.close(timeout_seconds=0)
+@pytest.mark.prometheus
+@pytest.mark.parametrize("sent_before", [False, True])
+def test_over_grpc_a_child_has_a_connection_of_its_own(sent_before: bool, tmp_path: Path) -> None:
+    with (
+        collector(tmp_path) as found,
+        dg.Monitor(REFERENCE) as monitor,
+        started(monitor, found.grpc, protocol="grpc") as exporter,
+    ):
+        if sent_before:
+            exporter.flush()
+
+        def work() -> None:
+            monitor.observe({"age": np.full(10, 40.0)})
+            exporter.flush()
+
+        in_child(work)
+        exporter.flush()
+        lines = [line for line in found.text().splitlines() if line.startswith("driftgauge_rows_total{")]
+    assert sorted(float(line.split()[-1]) for line in lines) == [0.0, 10.0]
 
 
 @pytest.mark.parametrize("temporality", ["cumulative", "delta"])

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 from collector_service import plain
-from exporter_cases import Frozen, drift_of, small_snapshot, statistics_of
-from exporter_cases import AGE
+from exporter_cases import AGE, Frozen, drift_of, small_snapshot, statistics_of
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from otel_cases import expected, points_of, started

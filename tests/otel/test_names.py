@@ -58,7 +58,7 @@ def test_names_types_labels_and_values_are_the_catalogues_through_the_collector(
 
 
 def test_what_opentelemetry_adds_is_alike_on_every_series() -> None:
-    """Rules match series of different families on all labels but some: what is added must not tell them apart."""
+    """Rules match series of two families on all labels but some: what is added must not tell them apart."""
     added = {
         frozenset((name, value) for name, value in sample.labels.items() if name.startswith("otel_"))
         for family in text_string_to_metric_families(through_the_reader())

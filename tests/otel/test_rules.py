@@ -100,7 +100,7 @@ def test_rules_and_alerts_are_the_same_on_both_roads(honor_labels: bool, tmp_pat
         value for (name, _), value in around.items() if name == "model_reference:driftgauge_replicas:count"
     ]
     assert counts == [2.0]
-    # What rates are made of depends on when each was scraped; all else are gauges, and a mean of two the same.
+    # What rates are made of depends on when each was scraped; all else are gauges, and a mean of two.
     still = {key for key in straight if not any(part in key[0] for part in ("1h", "6h", "rate5m"))}
     assert len({name for name, _ in still}) >= 15
     assert {key: around[key] for key in still} == pytest.approx(

@@ -70,7 +70,8 @@ def test_the_variables_of_opentelemetry_are_honoured() -> None:
             "OTEL_EXPORTER_OTLP_HEADERS": "api-key=secret",
             "OTEL_EXPORTER_OTLP_COMPRESSION": "gzip",
             "OTEL_SERVICE_NAME": "checkout",
-            "OTEL_RESOURCE_ATTRIBUTES": "deployment.environment.name=prod,service.version=9,service.instance.id=pod-7",
+            "OTEL_RESOURCE_ATTRIBUTES": "deployment.environment.name=prod,service.version=9,"
+            "service.instance.id=pod-7",
             PREFERENCE: "delta",
         }
     )
@@ -108,11 +109,13 @@ def test_the_interval_is_the_variables_where_none_is_given() -> None:
         start(Frozen(), found.url) as exporter,
     ):
         assert exporter._interval_seconds == 0.15
-    with pytest.raises(
-        ConfigError, match="OTEL_METRIC_EXPORT_INTERVAL must be a number of milliseconds, got 'often'"
+    with (
+        pytest.raises(
+            ConfigError, match="OTEL_METRIC_EXPORT_INTERVAL must be a number of milliseconds, got 'often'"
+        ),
+        environment(OTEL_METRIC_EXPORT_INTERVAL="often"),
     ):
-        with environment(OTEL_METRIC_EXPORT_INTERVAL="often"):
-            start(Frozen())
+        start(Frozen())
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ __all__ = ["Crossings", "Listener", "TraceSource"]
 Listener = Callable[[Crossing], object]
 TraceSource = Callable[[], tuple[str, str] | None]
 
-# A request in so many seconds is asked for its trace: it pays 2 µs, the others nothing.
+# A request in so many seconds is asked for its trace: it pays 2.5 µs, the others nothing.
 TRACE_SECONDS: Final = 1.0
 WAITING: Final = 10_000  # crossings that may wait for their listeners
 

@@ -49,8 +49,8 @@ class Listening:
 
         Notes
         -----
-        A watched call pays nothing for a listener. With *trace* one call a second does: 4 µs and what *trace*
-        takes.
+        A watched call pays nothing for a listener. With *trace* one call a second does: 1 µs and what *trace*
+        takes, 1.6 µs for the current span of OpenTelemetry (Python 3.11).
         """
         return self._buffer.crossings.listen(listener, trace)
 

@@ -48,7 +48,7 @@ types: $(VENV)/.test  ## mypy --strict
 	$(BIN)/mypy
 
 golden: $(VENV)/.test  ## write the golden files anew; read the difference before committing it
-	$(BIN)/python -m pytest --update-golden tests/exporter/test_prometheus_text.py tests/cli tests/test_readme.py
+	$(BIN)/python -m pytest --update-golden tests/exporter/test_prometheus_text.py tests/sidecar/test_sidecar_cli.py tests/cli tests/test_readme.py
 
 manifests: $(VENV)/.tools  ## write deploy/manifests anew from the chart
 	@for each in sidecar:fraud standalone:driftgauge; do \

@@ -32,10 +32,10 @@ demo: $(VENV)/.demo  ## real data through a watched model until it drifts; metri
 	@$(BIN)/driftgauge demo
 
 test: $(VENV)/.test $(VENV)/.tools services  ## the whole suite, a real Prometheus and Alertmanager included
-	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest $(PYTEST_ARGS)
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest -m "not servers" $(PYTEST_ARGS)
 
 test-fast: $(VENV)/.test  ## the suite without what is slow or needs a server
-	$(BIN)/python -m pytest -m "not slow and not prometheus" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m "not slow and not prometheus and not servers" $(PYTEST_ARGS)
 
 test-servers: $(VENV)/.test $(SERVERS:%=$(VENV)/servers/%/.installed)  ## real model servers, asked by their own clients
 	$(BIN)/python -m pytest tests/servers $(PYTEST_ARGS)

@@ -30,9 +30,12 @@ if TYPE_CHECKING:
     from driftgauge.backtest import Alert, BacktestReport, RuleReport
     from driftgauge.reference import Reference
 
-CENSUS_CODES: Final = tuple("SCHL MAR RELP DIS ESP CIT MIG MIL ANC NATIVITY DEAR DEYE DREM SEX RAC1P".split())
-
 __all__ = ["CASES", "Case", "fit", "rows_of", "run"]
+
+CENSUS_CODES = (
+    "SCHL", "MAR", "RELP", "DIS", "ESP", "CIT", "MIG", "MIL", "ANC",
+    "NATIVITY", "DEAR", "DEYE", "DREM", "SEX", "RAC1P",
+)  # fmt: skip
 
 FIFTH = 5
 IN_ORDER = "seconds by order"

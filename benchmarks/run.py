@@ -28,6 +28,7 @@ SCRIPTS = {
     "evidence": "bench_evidence.py",
     "profile": "bench_profile.py",
     "watch": "bench_watch.py",
+    "proxy": "bench_proxy.py",
     "memory": "bench_memory.py",
     "import": "bench_import.py",
     "scrape": "bench_scrape.py",

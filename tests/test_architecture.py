@@ -40,7 +40,9 @@ LAYERS = {
         ),
         MONITOR,
     ),
+    "_payload_intake": TOP,
     **dict.fromkeys(("__init__", "__main__", "_demo", "cli", "exporters", "files", "render"), TOP),
+    **dict.fromkeys(("middleware", "sidecar"), TOP),
 }
 STANDARD_LIBRARY_ONLY = {"errors", "snapshot", "_family", "catalogue", "exporters", "__init__"}
 FOR_EXPORTERS = {"snapshot", "catalogue", "errors"}

@@ -7,5 +7,15 @@ from __future__ import annotations
 
 from driftgauge_prometheus._collector import SnapshotCollector, SnapshotSource, collector
 from driftgauge_prometheus._serve import asgi_app, serve, wsgi_app
+from driftgauge_prometheus._text import SnapshotsSource, scrape
 
-__all__ = ["SnapshotCollector", "SnapshotSource", "asgi_app", "collector", "serve", "wsgi_app"]
+__all__ = [
+    "SnapshotCollector",
+    "SnapshotSource",
+    "SnapshotsSource",
+    "asgi_app",
+    "collector",
+    "scrape",
+    "serve",
+    "wsgi_app",
+]

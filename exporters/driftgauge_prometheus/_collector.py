@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final, Protocol
 
 from prometheus_client import CollectorRegistry
@@ -11,13 +11,20 @@ from prometheus_client.registry import Collector
 from prometheus_client.samples import Exemplar, Sample
 
 from driftgauge.catalogue import CATALOGUE, Family, samples
-from driftgauge.snapshot import Crossing, Snapshot
+from driftgauge.snapshot import Snapshot
 
 # OpenMetrics has exemplars of counters and histogram buckets only; scores are gauges. An evaluation is what
 # noticed a crossing, so the count of evaluations carries it.
 _WITH_EXEMPLAR: Final = "driftgauge.drift_evaluations"
 
-__all__ = ["SnapshotCollector", "SnapshotSource", "collector", "own_registry"]
+__all__ = [
+    "SnapshotCollector",
+    "SnapshotSource",
+    "collector",
+    "described",
+    "metrics_of",
+    "own_registry",
+]
 
 
 class SnapshotSource(Protocol):
@@ -48,18 +55,35 @@ class SnapshotCollector(Collector):
 
     def describe(self) -> Iterator[Metric]:
         """Every family without samples: a registry learns the names without an evaluation."""
-        for family in CATALOGUE:
-            yield _metric(family)
+        return described()
 
     def collect(self) -> Iterator[Metric]:
         """Every family that has samples, from one snapshot, in the order of the catalogue."""
-        snapshot = self._source.snapshot()
-        for family, found in samples(snapshot):
-            metric = _metric(family)
-            name = family.prometheus_name
-            metric.samples = [Sample(name, labels, value) for labels, value in found]  # type: ignore[arg-type]
-            if family.otel_name == _WITH_EXEMPLAR and snapshot.drift is not None:
-                _add_exemplar(metric, snapshot.drift.last_crossing)
+        return metrics_of([self._source.snapshot()])
+
+
+def described() -> Iterator[Metric]:
+    """Every family of the catalogue, without samples."""
+    return map(_metric, CATALOGUE)
+
+
+def metrics_of(snapshots: Iterable[Snapshot]) -> Iterator[Metric]:
+    """Every family that has samples, those of all *snapshots* together, in the order of the catalogue."""
+    given = list(snapshots)
+    found = [iter(samples(snapshot)) for snapshot in given]
+    waiting = [next(each, None) for each in found]
+    for family in CATALOGUE:
+        metric = _metric(family)
+        name = family.prometheus_name
+        for place, entry in enumerate(waiting):
+            if entry is not None and entry[0] is family:
+                exemplar = _exemplar(given[place]) if family.otel_name == _WITH_EXEMPLAR else None
+                metric.samples += [
+                    Sample(name, labels, value, None, exemplar)  # type: ignore[arg-type]
+                    for labels, value in entry[1]
+                ]
+                waiting[place] = next(found[place], None)
+        if metric.samples:
             yield metric
 
 
@@ -103,12 +127,10 @@ def _metric(family: Family) -> Metric:
     return Metric(name, family.help, family.instrument, family.prometheus_unit)
 
 
-def _add_exemplar(metric: Metric, crossing: Crossing | None) -> None:
+def _exemplar(snapshot: Snapshot) -> Exemplar | None:
     """The latest score that crossed 1, and the trace of a request that brought a row of its evidence."""
+    crossing = None if snapshot.drift is None else snapshot.drift.last_crossing
     if crossing is None or crossing.trace is None:
-        return
+        return None
     trace_id, span_id = crossing.trace
-    exemplar = Exemplar(
-        {"trace_id": trace_id, "span_id": span_id}, crossing.score, crossing.timestamp_seconds
-    )
-    metric.samples = [sample._replace(exemplar=exemplar) for sample in metric.samples]
+    return Exemplar({"trace_id": trace_id, "span_id": span_id}, crossing.score, crossing.timestamp_seconds)

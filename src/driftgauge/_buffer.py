@@ -30,6 +30,7 @@ ERROR_STAGES: Final = (
     "names",
     "outputs",
     "push",
+    "shared",
     "thread",
     "warm_up",
 )

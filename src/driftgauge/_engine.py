@@ -6,8 +6,8 @@ import math
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Final
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,47 +17,25 @@ from driftgauge._buffer import Buffer
 from driftgauge._capture import Call
 from driftgauge._evaluate import Counters
 from driftgauge._evidence import Evidence
+from driftgauge._frozen import Frozen, View
 from driftgauge._intake import Row
 from driftgauge._outputs import NOT_RECORDED
+from driftgauge._payload_sources import PayloadSources
 from driftgauge._rows import Block, Entry, Indexer
-from driftgauge.cells import Counts, Floats
 from driftgauge.detectors.protocol import Detector
 from driftgauge.reference import Reference
-from driftgauge.snapshot import DriftSnapshot
+from driftgauge.snapshot import PayloadCounts
 from driftgauge.windows import Window, WindowSpec, WindowState
 
-__all__ = ["Engine", "Frozen", "View", "unanswered"]
+if TYPE_CHECKING:
+    from driftgauge.shared._publication import Publication
+    from driftgauge.shared._sharing import Sharing
+
+__all__ = ["Engine", "unanswered"]
 
 # Compiling takes seconds of CPU that compete with the host for the interpreter. A process that sees few rows
 # never does it; `Monitor.warm_up` does it at once.
 COMPILE_AFTER_ROWS: Final = 100_000
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """A window at one moment, for an evaluation that no lock covers."""
-
-    name: str
-    reference_id: str
-    counts: Counts
-    rows: int
-    reach_seconds: float
-
-    def seconds(self, now_seconds: float) -> float:  # noqa: ARG002 - the moment is this view's own
-        """How far back the window reached."""
-        return self.reach_seconds
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Frozen:
-    """A monitor at one moment: all that an evaluation needs."""
-
-    now_seconds: float
-    views: tuple[View, ...]
-    bin_rows: NDArray[np.int64]
-    counters: Counters
-    drift: DriftSnapshot | None
-    shares: Floats | None
 
 
 class Engine:
@@ -73,6 +51,9 @@ class Engine:
         of the stage ``clock`` is counted; `time.time` while there has been no good time.
     detector : Detector or None
         Given every row that the windows are given, and asked to weigh them when its budget says.
+    sharing : Sharing or None
+        How it counts together with other processes: then what it says is what they all have counted, and the
+        evidence is weighed there.
     """
 
     def __init__(
@@ -82,6 +63,7 @@ class Engine:
         buffer: Buffer,
         clock: Callable[[], float],
         detector: Detector | None = None,
+        sharing: Sharing | None = None,
     ) -> None:
         self.buffer = buffer
         self._reference = reference
@@ -90,24 +72,34 @@ class Engine:
         self._good_seconds: float | None = None
         self._indexer = Indexer(reference, buffer)
         self._evidence = Evidence(detector, reference, buffer)
+        self._sharing = sharing
+        self.payloads = PayloadSources(buffer.failed)
         self.start()
 
     def start(self) -> None:
         """Begin with nothing counted, no evidence and a lock of its own: anew, or after a fork."""
         layout = self._reference.layout
         self._lock = threading.RLock()
+        # Who publishes holds this one first and then the other, so that nobody says less than was said.
+        self._sharing_lock = threading.RLock()
         self._windows: tuple[Window, ...] = tuple(
             spec.open(layout, self._reference.id) for spec in self._specs
         )
         self._bin_rows: NDArray[np.int64] = np.zeros(layout.bins, np.int64)
         self._rows_sampled = 0
+        self._newest_seconds = -math.inf
         self._evidence.forget()
+        self.payloads.clear()
+        if self._sharing is not None:
+            self._sharing.begin()
         self._compiles = False
 
     def work(self) -> int:
         """What the background thread does each tick: `flush`, and compile once it pays. Returns the rows."""
         try:
             handled = self.flush()
+            if self._sharing is not None and self._sharing.due():
+                self.share()
             if self._rows_sampled >= COMPILE_AFTER_ROWS and not self._compiles:
                 self._compiles = True
                 if kernels.status() == "numpy":
@@ -147,7 +139,8 @@ class Engine:
             return 0  # and the clock is not read
         now = self._time(now_seconds)
         handled = self._count(taken, now)
-        self._evidence.look(now)
+        if self._sharing is None:
+            self._evidence.look(now)
         return handled
 
     def _drain(self) -> None:
@@ -206,10 +199,53 @@ class Engine:
                 taken = True
         self._bin_rows = bin_rows
         self._rows_sampled += block.rows
+        self._newest_seconds = max(self._newest_seconds, now_seconds)
         self._evidence.add(block.indices, now_seconds)
+
+    def share(self, now_seconds: float | None = None, timeout_seconds: float = -1) -> float:
+        """Have other processes know what this one has counted. The time; nothing is done after a timeout.
+
+        Only with `sharing`.
+        """
+        sharing = self._sharing
+        now = self._time(now_seconds)
+        if sharing is None or not self._sharing_lock.acquire(timeout=timeout_seconds):
+            return now
+        try:
+            payloads = self.payloads.read()
+            if not self._lock.acquire(timeout=timeout_seconds):
+                return now
+            try:
+                self._take(now)
+                if sharing.was_reset():
+                    self._clear()
+                said = self._said(sharing, payloads)
+            finally:
+                self._lock.release()
+            if said is not None:
+                sharing.publish(said)
+            sharing.look(now)
+        finally:
+            self._sharing_lock.release()
+        self.buffer.log_notes()
+        return now
+
+    def _said(self, sharing: Sharing, payloads: tuple[PayloadCounts, ...]) -> Publication | None:
+        """What is to be published; None when it was already."""
+        counters = replace(self._counters(), payloads=payloads)
+        if not sharing.is_news(counters):
+            return None
+        windows = [window.counted() for window in self._windows]
+        taken = self._evidence.take()
+        return sharing.say(windows, counters, self._bin_rows.copy(), taken, self._newest_seconds)
 
     def freeze(self, now_seconds: float | None) -> Frozen:
         """All that an evaluation needs, as it is when every row that has come is counted."""
+        if self._sharing is not None:
+            with self._sharing_lock:
+                now = self.share(now_seconds)
+                return self._sharing.freeze(self._specs, now, self._evidence.shares())
+        payloads = self.payloads.read()
         with self._lock:
             now = self._time(now_seconds)
             self._take(now)
@@ -223,7 +259,7 @@ class Engine:
                     for w in self._windows
                 ),
                 bin_rows=self._bin_rows.copy(),
-                counters=self._counters(),
+                counters=replace(self._counters(), payloads=payloads),
                 drift=drift,
                 shares=None if drift is None else self._evidence.shares(),
             )
@@ -244,6 +280,9 @@ class Engine:
 
     def states(self) -> list[WindowState]:
         """A copy of each window; the first carries the evidence."""
+        if self._sharing is not None:
+            with self._sharing_lock:
+                return self._sharing.states(self._specs, self.share())
         with self._lock:
             self._drain()
             states = [window.state() for window in self._windows]
@@ -266,6 +305,10 @@ class Engine:
 
     def acknowledge(self) -> None:
         """Forget the evidence of all rows that have come. Windows and counts stay."""
+        if self._sharing is not None:
+            with self._sharing_lock:
+                self._sharing.acknowledge(self.share())
+            return
         with self._lock:
             self._drain()
             self._evidence.forget()
@@ -273,14 +316,24 @@ class Engine:
 
     def reset(self) -> None:
         """Forget all rows and count from 0 again."""
+        if self._sharing is not None:
+            with self._sharing_lock:
+                self._sharing.reset()
+                self.share()
+            return
         with self._lock:
             self._drain()
-            for window in self._windows:
-                window.clear()
-            self._bin_rows[:] = 0
-            self._rows_sampled = 0
-            self._evidence.forget()
-            self.buffer.clear_counts()
+            self._clear()
+
+    def _clear(self) -> None:
+        """Have counted nothing."""
+        for window in self._windows:
+            window.clear()
+        self._bin_rows[:] = 0
+        self._rows_sampled = 0
+        self._newest_seconds = -math.inf
+        self._evidence.forget()
+        self.buffer.clear_counts()
 
 
 def unanswered(begun: Call | Row) -> Entry:

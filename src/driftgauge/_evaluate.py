@@ -26,6 +26,7 @@ from driftgauge.snapshot import (
     DriftSnapshot,
     FeatureSnapshot,
     FeatureStatistics,
+    PayloadCounts,
     ReferenceInfo,
     Snapshot,
     WindowSnapshot,
@@ -66,6 +67,7 @@ class Counters:
     rows_sampled_out: int = 0
     rows_dropped: Mapping[str, int] = field(default_factory=dict)
     internal_errors: Mapping[str, int] = field(default_factory=dict)
+    payloads: tuple[PayloadCounts, ...] = ()
 
 
 def evaluate(
@@ -150,6 +152,7 @@ def evaluate(
         rows_dropped=dict(tally.rows_dropped),
         internal_errors=dict(tally.internal_errors),
         drift=drift,
+        payloads=tally.payloads,
     )
 
 

@@ -18,63 +18,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from driftgauge._buffer import Buffer
-from driftgauge.cells import Floats
+from driftgauge._schedule import Schedule
+from driftgauge.cells import Counts, Floats
+from driftgauge.detectors._settings import shares_of_features
 from driftgauge.detectors.protocol import Detector
 from driftgauge.errors import StateError
 from driftgauge.reference import Reference
 from driftgauge.snapshot import DriftSnapshot, FeatureDrift
 
-__all__ = ["GATHERED_ROWS", "Evidence", "Schedule"]
+__all__ = ["GATHERED_ROWS", "Evidence"]
 
 # Rows that come one by one are given to the detector together. A call costs the drift score of 50 features
 # 2 ms before its kernels are compiled, for its virtual features, and after that as much as 10 rows.
 GATHERED_ROWS: Final = 256
-
-
-class Schedule:
-    """When evidence is weighed: at least so many seconds after the last time.
-
-    Parameters
-    ----------
-    seconds : float
-
-    Examples
-    --------
-    >>> schedule = Schedule(60)
-    >>> [schedule.due(now) for now in (1_000.0, 1_030.0, 1_060.0)]
-    [False, False, True]
-    """
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self.clear()
-
-    def clear(self) -> None:
-        """Begin anew: the next time is the first."""
-        self._last: float | None = None
-        self._back: float | None = None
-
-    def due(self, now_seconds: float) -> bool:
-        """Whether evidence is to be weighed now. The first time only starts the schedule.
-
-        A clock that was set back by more than the interval is believed when it has gone on from there for one
-        interval. Until then it may be a second clock beside the first, rows with times of their own say, and
-        going by both would weigh as often as the two are called in turn.
-        """
-        if self._last is None:
-            self._last = now_seconds
-        since = now_seconds - self._last
-        if since >= -self._seconds:
-            self._back = None
-        elif self._back is None or now_seconds < self._back:
-            self._back = now_seconds
-        return since >= self._seconds or (
-            self._back is not None and now_seconds - self._back >= self._seconds
-        )
-
-    def done(self, now_seconds: float) -> None:
-        """Evidence was weighed."""
-        self._last, self._back = now_seconds, None
 
 
 class Evidence:
@@ -162,6 +118,18 @@ class Evidence:
         if crossings.listeners and (told := self.snapshot()) is not None:
             crossings.compare(told, self._reference, now_seconds)
 
+    def take(self) -> tuple[Counts, NDArray[np.int64], float] | None:
+        """The rows that wait, for a detector of many processes: here they wait no longer."""
+        if self.detector is None:
+            return None
+        self._hand_over()
+        self._waiting = 0
+        try:
+            return self.detector.take()  # type: ignore[attr-defined,no-any-return]
+        except Exception as error:
+            self._buffer.failed("detector", error)
+            return None
+
     @property
     def waiting(self) -> bool:
         """Whether there are rows that were not weighed."""
@@ -222,17 +190,8 @@ class Evidence:
         )
 
     def shares(self) -> Floats | None:
-        """Share of the budget that each feature has, float64[F]; None without a detector.
-
-        The critical values of a feature are at its share. A detector that does not say shares equally, and a
-        feature that is not watched has an equal share too, for its effect sizes are shown all the same.
-        """
-        if self.detector is None:
-            return None
-        features = len(self._reference.names)
-        own = getattr(self.detector, "shares", None)
-        equal = np.full(features, 1 / max(features, 1))
-        return equal if own is None else np.where(own[:features] > 0, own[:features], equal)
+        """Share of the budget that each feature has, float64[F]; None without a detector."""
+        return shares_of_features(self.detector, len(self._reference.names))
 
     def state(self) -> dict[str, NDArray[Any]] | None:
         """What the detector needs to go on, copied; None without one, and when it fails."""

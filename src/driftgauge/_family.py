@@ -14,11 +14,19 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any, Final, Literal
 
-__all__ = ["Family", "Instrument", "Labels", "Level", "Sample", "Shape", "label_text"]
+__all__ = ["Family", "Instrument", "Labels", "Level", "Sample", "Shape", "family", "label_text"]
 
 Instrument = Literal["gauge", "counter"]
 Level = Literal[
-    "snapshot", "reference", "window", "feature", "statistics", "drift", "feature_drift", "virtual_drift"
+    "snapshot",
+    "reference",
+    "window",
+    "feature",
+    "statistics",
+    "drift",
+    "feature_drift",
+    "virtual_drift",
+    "payloads",
 ]
 Shape = Literal["number", "info", "drifted", "by_key", "by_level", "bin_rows", "bin_ratio", "bin_range"]
 Labels = Mapping[str, str]
@@ -35,6 +43,7 @@ _LEVEL_LABELS: Final[Mapping[Level, tuple[str, ...]]] = {
     "drift": _MODEL,
     "feature_drift": _FEATURE,
     "virtual_drift": (*_MODEL, "virtual"),
+    "payloads": (*_MODEL, "way", "protocol"),
 }
 _UNIT_SUFFIXES: Final[Mapping[str, str]] = {"s": "seconds", "1": "ratio"}
 
@@ -58,7 +67,7 @@ class Family:
     level : str
         Which object is read: ``'snapshot'`` itself, its ``'reference'``, each ``'window'``, each
         ``'feature'``, each feature's ``'statistics'`` in each window, the ``'drift'`` snapshot if there is
-        one, each ``'feature_drift'`` in it, or each ``'virtual_drift'``.
+        one, each ``'feature_drift'`` in it, each ``'virtual_drift'``, or the ``'payloads'`` of each way in.
     attribute : str
         Which attribute of that object; ``''`` is the object itself.
     shape : str
@@ -111,6 +120,45 @@ class Family:
         """
         value = getattr(thing, self.attribute) if self.attribute else thing
         _READ[self.shape](self, labels, value, found)
+
+
+_PREFIX: Final[dict[Level, str]] = {
+    "statistics": "feature.",
+    "feature": "feature.",
+    "feature_drift": "feature.",
+    "virtual_drift": "virtual.",
+    "window": "window.",
+}
+_OWN_LABELS: Final[dict[Shape, tuple[str, ...]]] = {
+    "by_level": ("level",),
+    "bin_rows": ("bin", "next_bin"),
+    "bin_ratio": ("bin", "next_bin"),
+    "bin_range": ("bin", "range"),
+}
+
+
+def family(
+    level: Level,
+    name: str,
+    help: str,
+    *,
+    attribute: str | None = None,
+    unit: str = "",
+    instrument: Instrument = "gauge",
+    shape: Shape = "number",
+    labels: tuple[str, ...] = (),
+) -> Family:
+    """Family whose attribute is called like the metric, and whose unit is ``'1'`` when it is a ratio."""
+    return Family(
+        otel_name=f"driftgauge.{_PREFIX.get(level, '')}{name}".removesuffix("."),
+        unit=unit or ("1" if name.endswith("_ratio") else ""),
+        instrument=instrument,
+        own_labels=labels or _OWN_LABELS.get(shape, ()),
+        help=help,
+        level=level,
+        attribute=name if attribute is None else attribute,
+        shape=shape,
+    )
 
 
 def label_text(value: str) -> str:

@@ -9,49 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from driftgauge._family import Family, Instrument, Labels, Level, Sample, Shape, label_text
+from driftgauge._family import Family, Labels, Level, Sample, label_text
+from driftgauge._family import family as _family
 from driftgauge.snapshot import Snapshot
 
 __all__ = ["CATALOGUE", "Family", "Labels", "Sample", "markdown_table", "samples"]
-
-_PREFIX: Final[dict[Level, str]] = {
-    "statistics": "feature.",
-    "feature": "feature.",
-    "feature_drift": "feature.",
-    "virtual_drift": "virtual.",
-    "window": "window.",
-}
-_OWN_LABELS: Final[dict[Shape, tuple[str, ...]]] = {
-    "by_level": ("level",),
-    "bin_rows": ("bin", "next_bin"),
-    "bin_ratio": ("bin", "next_bin"),
-    "bin_range": ("bin", "range"),
-}
-
-
-def _family(
-    level: Level,
-    name: str,
-    help: str,
-    *,
-    attribute: str | None = None,
-    unit: str = "",
-    instrument: Instrument = "gauge",
-    shape: Shape = "number",
-    labels: tuple[str, ...] = (),
-) -> Family:
-    """Family whose attribute is called like the metric, and whose unit is ``'1'`` when it is a ratio."""
-    return Family(
-        otel_name=f"driftgauge.{_PREFIX.get(level, '')}{name}".removesuffix("."),
-        unit=unit or ("1" if name.endswith("_ratio") else ""),
-        instrument=instrument,
-        own_labels=labels or _OWN_LABELS.get(shape, ()),
-        help=help,
-        level=level,
-        attribute=name if attribute is None else attribute,
-        shape=shape,
-    )
-
 
 CATALOGUE: Final[tuple[Family, ...]] = (
     _family(
@@ -185,6 +147,53 @@ CATALOGUE: Final[tuple[Family, ...]] = (
         labels=("reason",),
     ),
     _family(
+        "payloads",
+        "payloads",
+        "Requests, with their answers, that came as bytes: decoded, undecodable or dropped",
+        unit="{payload}",
+        instrument="counter",
+    ),
+    _family(
+        "payloads",
+        "payloads_undecodable",
+        "Payloads that could not be decoded",
+        attribute="undecodable",
+        unit="{payload}",
+        instrument="counter",
+        shape="by_key",
+        labels=("reason",),
+    ),
+    _family(
+        "payloads",
+        "payloads_dropped",
+        "Payloads that were not looked into",
+        attribute="dropped",
+        unit="{payload}",
+        instrument="counter",
+        shape="by_key",
+        labels=("reason",),
+    ),
+    _family(
+        "payloads",
+        "payloads_without_outputs",
+        "Decoded payloads whose answer could not be read: their outputs count as missing",
+        attribute="without_outputs",
+        unit="{payload}",
+        instrument="counter",
+        shape="by_key",
+        labels=("reason",),
+    ),
+    _family(
+        "payloads",
+        "payloads_forwarded",
+        "Payloads that were passed on, by outcome",
+        attribute="forwarded",
+        unit="{payload}",
+        instrument="counter",
+        shape="by_key",
+        labels=("outcome",),
+    ),
+    _family(
         "snapshot",
         "internal_errors",
         "What went wrong inside without touching the host",
@@ -293,6 +302,10 @@ def samples(snapshot: Snapshot) -> Iterator[tuple[Family, list[Sample]]]:
         "drift": [],
         "feature_drift": [],
         "virtual_drift": [],
+        "payloads": [
+            ({**model, "way": each.way, "protocol": label_text(each.protocol)}, each)
+            for each in snapshot.payloads
+        ],
     }
     if drift is not None:
         things["drift"] = [(model, drift)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -19,13 +19,15 @@ from driftgauge._settings import DEFAULT_BUDGET, DEFAULT_MIN_EFFECT, check_setti
 from driftgauge._watching import Watching
 from driftgauge._worker import Worker
 from driftgauge.budget import Budget
+from driftgauge.errors import StateError
 from driftgauge.reference import Reference
 from driftgauge.sampling import Rate
-from driftgauge.snapshot import Snapshot
+from driftgauge.snapshot import PayloadCounts, Snapshot
 from driftgauge.windows import WindowSpec, WindowState, rows
 
 if TYPE_CHECKING:
     from driftgauge.detectors.protocol import Detector
+    from driftgauge.shared._sharing import Sharing
 
 __all__ = ["Monitor"]
 
@@ -68,6 +70,9 @@ class Monitor(Watching):
         Where it raises or is not finite, the last good time stands in and an error ``clock`` is counted.
     rng : numpy.random.Generator, optional
         For sampling; a child process draws its own after a fork.
+    shared_directory : str or path, optional
+        Where the processes of one model on one host count together: the same folder for all of them, on a
+        local disk or in memory. A snapshot of any of them is then that of all, see Notes. Default: none.
 
     Raises
     ------
@@ -102,6 +107,12 @@ class Monitor(Watching):
 
     Rows are accounted for exactly: offered = sampled out + sampled + dropped, dropped by reason:
     ``buffer_full``, ``predict_error``, ``shape_mismatch``, ``unsupported_type``, ``internal_error``.
+
+    With a shared directory a process tells the others twice a second what it has counted, on the background
+    thread. Windows are those of all processes together: `rows` each, and a duration of all. The rows of a
+    process that has ended, also by ``kill -9``, stay until newer ones have taken their place; counters never
+    go down; one drift score weighs the rows of all. What a process counted in its last half second is lost
+    when it is killed, or ends by `os._exit` without `close`. So the directory is the saved state as well.
     """
 
     def __init__(
@@ -119,6 +130,7 @@ class Monitor(Watching):
         tick_seconds: float = 0.02,
         clock: Callable[[], float] = time.time,
         rng: np.random.Generator | None = None,
+        shared_directory: str | PathLike[str] | None = None,
     ) -> None:
         settings = (min_rows, buffer_rows, tick_seconds, clock, rng)
         self._specs = check_settings(reference, windows, *settings)
@@ -127,11 +139,19 @@ class Monitor(Watching):
         self._tick_seconds = tick_seconds
         self._buffer.crossings.window = self._specs[0].name
         detector = detector_of(reference, budget, min_effect, weights, detector)
-        self._engine = Engine(reference, self._specs, self._buffer, clock, detector)
+        self._shared = shared_directory is not None
+        sharing = None if shared_directory is None else self._sharing(shared_directory, detector)
+        self._engine = Engine(reference, self._specs, self._buffer, clock, detector, sharing)
         self._direct = self._intake()
         self._direct.bounded = False
         self._start_worker()
         look_after(self)
+
+    def _sharing(self, path: str | PathLike[str], detector: Detector | None) -> Sharing:
+        """How to count together with the other processes of *path*."""
+        from driftgauge.shared._sharing import Sharing
+
+        return Sharing(path, self.reference, detector, self._buffer.failed, self._buffer.note)
 
     def _start_worker(self) -> None:
         """Make ready a thread, which the first row starts."""
@@ -164,6 +184,20 @@ class Monitor(Watching):
         unknown = outputs is None and self.reference.inputs
         entry = begun and (unanswered(begun) if unknown else self._direct.complete(begun, outputs))
         self._engine.flush(now_seconds, [] if entry is None else [entry])
+        if self._shared:
+            self._buffer.wake()  # the thread tells the others
+
+    def count_payloads(self, source: Callable[[], Iterable[PayloadCounts]]) -> None:
+        """Have snapshots say what *source* counts: what came as bytes, and what became of it.
+
+        With a shared directory they then are the sums over all processes, as the rows are.
+
+        Parameters
+        ----------
+        source : callable
+            Its counts only ever grow. Where it raises, they are what they were last.
+        """
+        self._engine.payloads.add(source)
 
     def flush(self, now_seconds: float | None = None) -> None:
         """Count every row of calls that have returned. When it is done, so are they."""
@@ -204,7 +238,7 @@ class Monitor(Watching):
 
         Each file is a `WindowState` and written atomically; that of the first window has the evidence of
         drift too. Cumulative counters are in none: they start again with the process, as every Prometheus
-        counter does.
+        counter does. With a shared directory they are the windows of all processes.
         """
         states = self._engine.states()
         Path(path).mkdir(parents=True, exist_ok=True)
@@ -222,8 +256,15 @@ class Monitor(Watching):
         ReferenceFileError
             When a file is damaged; FileNotFoundError when there is none for a window.
         StateError
-            When a file belongs to another reference or window. Nothing has changed then.
+            When a file belongs to another reference or window, or the monitor has a shared directory, which
+            keeps what all its processes hold by itself. Nothing has changed then.
         """
+        if self._shared:
+            message = (
+                "a shared directory keeps windows and evidence of all processes by itself, so there is "
+                "nothing to load; use load_state with a monitor without shared_directory"
+            )
+            raise StateError(message)
         names = [f"{spec.name}.window" for spec in self._specs]
         self._engine.restore([WindowState.load(Path(path) / name) for name in names])
 
@@ -256,6 +297,8 @@ class Monitor(Watching):
         """
         self._worker.stop(CLOSE_SECONDS)
         self._engine.flush_within(CLOSE_SECONDS)
+        if self._shared:
+            self._engine.share(timeout_seconds=CLOSE_SECONDS)
 
     def __enter__(self) -> Monitor:
         return self

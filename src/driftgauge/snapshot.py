@@ -13,6 +13,7 @@ __all__ = [
     "FeatureDrift",
     "FeatureSnapshot",
     "FeatureStatistics",
+    "PayloadCounts",
     "ReferenceInfo",
     "Snapshot",
     "WindowSnapshot",
@@ -164,6 +165,31 @@ class DriftSnapshot:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PayloadCounts:
+    """What came in as bytes by one way, in one protocol, and what became of it.
+
+    ``payloads == decoded + sum(undecodable.values()) + sum(dropped.values())``, exactly. What still waits to
+    be decoded is in none of them.
+    """
+
+    way: str
+    """``'proxy'``, ``'sink'``, ``'ingest'``, ``'file'`` or ``'middleware'``."""
+    protocol: str
+    """Name of the decoder: ``'kserve_v1'``; of rows that came as columns, how those were written."""
+    payloads: int
+    """Requests with their answers, as far as they have one."""
+    decoded: int
+    """Those whose rows were given to the monitor, whose own counters say what became of each row."""
+    undecodable: dict[str, int] = field(default_factory=dict)
+    dropped: dict[str, int] = field(default_factory=dict)
+    """Those that were never looked into, by reason: ``'queue_full'``, ``'sampled_out'``, ``'not_ok'``."""
+    without_outputs: dict[str, int] = field(default_factory=dict)
+    """Those of the decoded whose answer could not be read, so that their outputs count as missing."""
+    forwarded: dict[str, int] = field(default_factory=dict)
+    """What was passed on to somebody else, by outcome."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """Everything that driftgauge knows at one moment."""
 
@@ -183,3 +209,5 @@ class Snapshot:
     internal_errors: dict[str, int] = field(default_factory=dict)
     drift: DriftSnapshot | None = None
     """None when the monitor has no budget."""
+    payloads: tuple[PayloadCounts, ...] = ()
+    """One for each way and protocol by which payloads came; at most one each."""

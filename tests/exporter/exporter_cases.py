@@ -7,6 +7,7 @@ from driftgauge.snapshot import (
     FeatureDrift,
     FeatureSnapshot,
     FeatureStatistics,
+    PayloadCounts,
     ReferenceInfo,
     Snapshot,
     WindowSnapshot,
@@ -150,6 +151,21 @@ def small_snapshot() -> Snapshot:
         rows_dropped={"buffer_full": 7, "predict_error": 0},
         internal_errors={"bin": 0},
         drift=small_drift(),
+        payloads=(
+            PayloadCounts(
+                way="proxy",
+                protocol="kserve_v1",
+                payloads=120,
+                decoded=100,
+                undecodable={"not_json": 4},
+                dropped={"not_ok": 9, "queue_full": 0, "sampled_out": 7},
+                without_outputs={"wrong_length": 2},
+                forwarded={},
+            ),
+            PayloadCounts(
+                way="sink", protocol="open_inference", payloads=5, decoded=5, forwarded={"ok": 9, "failed": 1}
+            ),
+        ),
     )
 
 

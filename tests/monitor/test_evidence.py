@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from monitor_cases import assert_adds_up, drops, errors, monitor_of
 from stand_in_detector import Counting
 
-from driftgauge._evidence import Schedule
+from driftgauge._schedule import Schedule
 from driftgauge.budget import one_false_alert
 from driftgauge.errors import ConfigError
 from driftgauge.monitor import Monitor

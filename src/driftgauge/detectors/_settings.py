@@ -7,9 +7,10 @@ from os import PathLike
 import numpy as np
 
 from driftgauge.budget import Budget, one_false_alert
+from driftgauge.cells import Floats
 from driftgauge.errors import ConfigError
 
-__all__ = ["budget_of", "check_reference", "is_number", "shown"]
+__all__ = ["budget_of", "check_reference", "is_number", "shares_of_features", "shown"]
 
 
 def budget_of(budget: object) -> Budget:
@@ -47,3 +48,16 @@ def shown(value: object) -> str:
     """A value in a message, shortened: it may be a table."""
     text = repr(value)
     return text if len(text) <= 60 else f"a {type(value).__name__}"
+
+
+def shares_of_features(detector: object | None, features: int) -> Floats | None:
+    """Share of the budget that each feature has, float64[F]; None without a detector.
+
+    The critical values of a feature are at its share. A detector that does not say shares equally, and a
+    feature that is not watched has an equal share too, for its effect sizes are shown all the same.
+    """
+    if detector is None:
+        return None
+    equal = np.full(features, 1 / max(features, 1))
+    own = getattr(detector, "shares", None)
+    return equal if own is None else np.where(own[:features] > 0, own[:features], equal)

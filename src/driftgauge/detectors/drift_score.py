@@ -209,6 +209,12 @@ class DriftScore:
         self._bucket_rows += bucket_rows
         self._first_seconds = min(self._first_seconds, first_seconds)
 
+    def take(self) -> tuple[Counts, NDArray[np.int64], float]:
+        """The rows that wait, as `absorb` has them, for another detector: here they wait no longer."""
+        taken = self._pending.copy(), self._bucket_rows.copy(), self._first_seconds
+        self._forget_rows()
+        return taken
+
     def evaluate(self, now_seconds: float) -> bool:
         """Weigh the rows that have come. False when they are under 20: they wait, and no step is taken."""
         if self.pending_rows < MIN_ROWS:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, Literal, TypeVar, cast
 
-from numba import njit, types
+from numba import config, njit, types
+
+from driftgauge.kernels._cache import cache_directory
 
 __all__ = [
     "BINS",
@@ -74,14 +76,15 @@ OUT_BINS: Final = types.int64[::1]
 def kernel(result: Any, *parameters: Any, reassociate: bool = False) -> Callable[[F], F]:
     """Compile a function of exactly these types, once, when its module is imported.
 
-    It releases the GIL and is never parallel (threads of numba's do not survive a fork), never cached on
-    disk (that fails at import where no directory can be written). Division by zero is NaN or infinity as in
+    It releases the GIL and is never parallel (threads of numba's do not survive a fork), and cached on disk
+    only where `driftgauge.kernels._cache` has a directory for it. Division by zero is NaN or infinity as in
     NumPy. Of fast-math there is at most *reassociate*: sums may be taken in another order. NaN and infinity
     keep their meaning with it; the other flags would take it away.
     """
+    directory = cache_directory()
     options: dict[str, Any] = {
         "nogil": True,
-        "cache": False,
+        "cache": directory is not None,
         "error_model": "numpy",
         "no_cfunc_wrapper": True,
     }
@@ -89,6 +92,13 @@ def kernel(result: Any, *parameters: Any, reassociate: bool = False) -> Callable
         options["fastmath"] = {"reassoc"}
 
     def compile_it(function: F) -> F:
-        return cast(F, njit([result(*parameters)], **options)(function))
+        # For the moment of compiling only: where others in this process keep theirs is not ours to choose.
+        settings: Any = config
+        before = settings.CACHE_DIR
+        settings.CACHE_DIR = directory or before
+        try:
+            return cast(F, njit([result(*parameters)], **options)(function))
+        finally:
+            settings.CACHE_DIR = before
 
     return compile_it

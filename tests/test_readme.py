@@ -118,6 +118,7 @@ def test_python_examples_run_and_print_what_the_readme_says(here: Path) -> None:
         assert predicted.tolist() == [0.5]
         assert monitor.snapshot().rows == 1
     finally:
+        names["exporter"].close()
         server.shutdown()
         server.server_close()
         thread.join()

@@ -57,6 +57,7 @@ class ProxyWay:
     ) -> None:
         self._settings = settings
         self._told_seconds = -LOG_SECONDS
+        self._unfollowed = 0
         self._proxy: Proxy | None = None
         self._tls: ssl.SSLContext | None = None
         self.port = 0
@@ -79,6 +80,7 @@ class ProxyWay:
             ),
             most=settings.max_connections,
             failed=self._failed,
+            gave_up=self._gave_up,
         )
 
     def _upstream_tls(self) -> ssl.SSLContext | None:
@@ -122,6 +124,15 @@ class ProxyWay:
             self._told_seconds = now
             # The type only, for a message may hold values.
             _log.error("watching a connection failed: %s; its traffic goes on", type(error).__name__)
+
+    def _gave_up(self) -> None:
+        self._unfollowed += 1
+        if str(self._unfollowed).strip("0") == "1":  # 1, 10, 100: HTTP/2 may be all that there is
+            _log.warning(
+                "%d connections so far could not be followed as HTTP/1.1; they are passed on, and no further "
+                "request on them is counted",
+                self._unfollowed,
+            )
 
 
 def _load(load: object, key: str, *paths: str) -> None:

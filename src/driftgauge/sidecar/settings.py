@@ -60,6 +60,7 @@ class ServerSettings(Section):
     token_for: Literal["remote_writes", "writes", "everything"] = Field(
         default="remote_writes", description="what needs the token; probes never do"
     )
+    max_connections: int = Field(default=1_000, ge=1, description="connections at a time; more get 503")
     max_header_bytes: Bytes = Field(default=16 << 10, description="largest header field and request line")
     not_ready: Seconds = Field(default=5.0, description="time between 'not ready' and the drain, on SIGTERM")
     drain: Seconds = Field(default=15.0, description="time that open requests have to end, on SIGTERM")

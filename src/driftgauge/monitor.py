@@ -186,7 +186,7 @@ class Monitor(Watching):
         self._tell_others()
 
     def _tell_others(self) -> None:
-        """Have the thread tell other processes, soon, what has changed; nothing without a shared directory."""
+        """Have the thread tell other processes, if there are any, what has changed."""
         if self._shared:
             self._buffer.wake()
 

@@ -184,8 +184,12 @@ class Monitor(Watching):
         unknown = outputs is None and self.reference.inputs
         entry = begun and (unanswered(begun) if unknown else self._direct.complete(begun, outputs))
         self._engine.flush(now_seconds, [] if entry is None else [entry])
+        self._tell_others()
+
+    def _tell_others(self) -> None:
+        """Have the thread tell other processes, if there are any, what has changed."""
         if self._shared:
-            self._buffer.wake()  # the thread tells the others
+            self._buffer.wake()
 
     def count_payloads(self, source: Callable[[], Iterable[PayloadCounts]]) -> None:
         """Have snapshots say what *source* counts: what came as bytes, and what became of it.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -261,6 +262,18 @@ def test_a_reset_is_one_for_all(people: Reference, tmp_path: Path, by_reader: bo
     assert [window.rows for window in said.windows] == [120, 120]
 
 
+def test_rows_that_come_first_after_a_reset_are_weighed(people: Reference, tmp_path: Path) -> None:
+    monitor = monitor_in(tmp_path, people)
+    for now in (NOW, NOW + 60, NOW + 120):
+        observe(monitor, drawn(1, 200), now)
+        monitor.snapshot(now)
+    monitor.reset()
+    observe(monitor, drawn(2, 120), NOW + 130)
+    drift = monitor.snapshot(NOW + 130).drift
+    assert drift is not None
+    assert (drift.evaluations, drift.pending_rows) == (0, 120)
+
+
 def test_states_of_all_processes_can_be_merged_with_those_of_other_hosts(
     people: Reference, tmp_path: Path
 ) -> None:
@@ -348,6 +361,23 @@ def test_a_damaged_file_of_another_process_costs_its_rows_and_nothing_else(
     assert first.snapshot(NOW).rows == knows.rows  # who has read it goes by that
     reader = SharedDirectory(tmp_path, people).snapshot(NOW)
     assert (reader.rows, reader.internal_errors["shared"]) == (200, 1)
+
+
+@pytest.mark.parametrize("all_of_it", [False, True])
+def test_a_file_that_somebody_removed_is_there_again_with_the_next_row(
+    people: Reference, tmp_path: Path, all_of_it: bool
+) -> None:
+    monitor = monitor_in(tmp_path / "shared", people)
+    observe(monitor, drawn(1, 200), NOW)
+    monitor.snapshot(NOW)
+    if all_of_it:
+        shutil.rmtree(tmp_path / "shared")
+    else:
+        for path in tmp_path.rglob("*.dgw"):
+            path.unlink()
+    observe(monitor, drawn(2, 10), NOW)
+    monitor.snapshot(NOW)
+    assert SharedDirectory(tmp_path / "shared", people).snapshot(NOW).rows == 210
 
 
 def test_a_damaged_sum_is_set_aside(people: Reference, tmp_path: Path) -> None:

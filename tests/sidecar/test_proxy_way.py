@@ -115,11 +115,29 @@ def test_a_mapping_that_is_none_is_told_at_once(models: ModelRegistry) -> None:
 
 
 @pytest.mark.parametrize(
-    "upstream", ["localhost:80", "ftp://a", "http://", "http://a/base", "http://u:p@a", "http://a:x"]
+    "upstream",
+    [
+        "localhost:80",
+        "ftp://a",
+        "http://",
+        "http://a/base",
+        "http://u:p@a",
+        "http://a:x",
+        "unix:",
+        "http://a?b",
+    ],
 )
-def test_an_upstream_that_is_none_is_told(upstream: str) -> None:
+def test_an_upstream_that_is_none_is_told_by_settings_and_proxy(upstream: str) -> None:
     with pytest.raises(ConfigError, match="upstream"):
         connector(upstream)
+    with pytest.raises(ValueError, match="upstream"):
+        ProxySettings(listen="127.0.0.1:0", upstream=upstream)
+
+
+@pytest.mark.parametrize("upstream", ["http://a", "https://[::1]:8443/", "unix:/run/model.sock"])
+def test_an_upstream_is_one_for_settings_and_proxy(upstream: str) -> None:
+    connector(upstream)
+    assert ProxySettings(listen="127.0.0.1:0", upstream=upstream).upstream == upstream
 
 
 def test_a_certificate_that_cannot_be_read_is_told(models: ModelRegistry) -> None:

@@ -157,6 +157,17 @@ WRONG = {
         "defaults.windows[0] must be a number of rows such as '10000 rows', or a length of time such as "
         "'24h', got '24 hrs' (DRIFTGAUGE_DEFAULTS__WINDOWS)",
     ),
+    "upstream with a path": (
+        {"DRIFTGAUGE_PROXY__LISTEN": ":80", "DRIFTGAUGE_PROXY__UPSTREAM": "http://m:8080/v1"},
+        "proxy.upstream must be http://host:port, https://host:port or unix:/path of a socket; it has no "
+        "path, query or user, because requests are passed on as they are, got 'http://m:8080/v1' "
+        "(DRIFTGAUGE_PROXY__UPSTREAM)",
+    ),
+    "mode of a socket": (
+        {"DRIFTGAUGE_SERVER__UDS_MODE": "6600x"},
+        "server.uds_mode must match pattern '^[0-7]{3}$', got '6600x' "
+        "(DRIFTGAUGE_SERVER__UDS_MODE); it is: who may use the socket, octal",
+    ),
     "half of two": (
         {"DRIFTGAUGE_SERVER__TLS_KEY": "k"},
         "server: tls_certificate and tls_key go together; give both or neither",

@@ -20,11 +20,12 @@ from driftgauge.shared._packing import FORMAT
 from driftgauge.shared._publication import Publication, Sizes
 from driftgauge.shared._slots import is_alive, read_newest
 
-__all__ = ["Failed", "Folder", "Own", "Present"]
+__all__ = ["EVIDENCE", "Failed", "Folder", "Own", "Present"]
 
 PROCESS: Final = ".dgw"
 DEPARTED: Final = "departed.dgs"
 LOCK: Final = "lock"
+EVIDENCE: Final = "evidence-"
 
 Failed = Callable[[BaseException], None]
 Own = tuple[str, Publication] | None
@@ -240,7 +241,13 @@ class Folder:
         """Have nobody counted anything. The lock is held. The epoch from which on rows count."""
         epoch = self.departed()[0].epoch + 1
         self.put(DEPARTED, Departed.nobody(self.sizes, epoch).to_bytes())
+        for weighed in self.evidence():
+            weighed.unlink(missing_ok=True)
         return epoch
+
+    def evidence(self) -> list[Path]:
+        """Files of evidence: one for each budget that there ever was since the directory was reset."""
+        return list(self.path.glob(f"{EVIDENCE}*"))
 
 
 READ_ONLY: Final = 30  # errno of a file system that is mounted for reading only

@@ -95,7 +95,11 @@ class Member:
     def publish(self, said: Publication) -> bool:
         """Have everybody know what this process says. False when the disk refuses; what was said stands."""
         try:
+            if self._file is not None and self._file.removed:
+                self._file.close()
+                self._file = None
             if self._file is None:
+                self.folder.path.mkdir(parents=True, exist_ok=True)  # whoever removed the file, may be all
                 self._file = SlotFile(self.folder.path / self.name, said.to_bytes())
             else:
                 self._file.write(said.to_bytes())

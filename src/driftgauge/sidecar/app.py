@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 from driftgauge.errors import ConfigError, MissingExtraError
 from driftgauge.sidecar.api_description import description
 from driftgauge.sidecar.auth import Guard
+from driftgauge.sidecar.door import Door
 from driftgauge.sidecar.http import Api, guarded
 from driftgauge.sidecar.listener import Tls, open_sites
 from driftgauge.sidecar.models import Change, ModelRegistry
@@ -67,6 +68,8 @@ class Sidecar:
             if server.tls_certificate
             else None
         )
+        self._door = Door(server.max_connections)
+        self._servers: list[asyncio.AbstractServer] = []
         self._runner: web.AppRunner | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._started: list[Way] = []
@@ -109,7 +112,8 @@ class Sidecar:
         from aiohttp import web
 
         server, limits = self.settings.server, self.settings.limits
-        app = web.Application(middlewares=[guarded(self._guard)], client_max_size=limits.body_bytes)
+        middlewares = [self._door.middleware(), guarded(self._guard)]
+        app = web.Application(middlewares=middlewares, client_max_size=limits.body_bytes)
         app.add_routes(Api(self.registry, self, self.reload, lambda: description(self.ways)).routes())
         app.add_routes(page_routes(self.registry))
         app.on_response_prepare.append(_sign)
@@ -133,7 +137,8 @@ class Sidecar:
             shutdown_timeout=server.drain,
         )
         await self._runner.setup()
-        self.places, self.ports = await open_sites(self._runner, server, self._tls)
+        self._door.server = self._runner.server
+        self._servers, self.places, self.ports = await open_sites(self._door, server, self._tls)
         _log.info("listening on %s", ", ".join(self.places))
 
     async def _get_ready(self, loading: asyncio.Future[Any]) -> None:
@@ -181,6 +186,9 @@ class Sidecar:
         # What has a port of its own takes nothing new; what is posted here still has somebody who takes it.
         apart = [way for way in self._started if not way.routes()]
         await self._stop_ways(apart, drain)
+        for server in self._servers:
+            server.close()
+        self._door.close()
         if self._runner is not None:
             self._runner._shutdown_timeout = max(0.0, end - loop.time())
             await self._runner.cleanup()

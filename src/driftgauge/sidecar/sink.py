@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import threading
 import time
 from collections import Counter, deque
@@ -296,9 +297,9 @@ class SinkWay:
         with self._lock:
             self.ignored[reason] += 1
         now = self._clock()
-        if reason in ("delivered_again", "not_wanted") or now - self._told.get(reason, now - LOG_SECONDS) < (
-            LOG_SECONDS
-        ):
+        if reason in ("delivered_again", "not_wanted"):
+            return
+        if now - self._told.get(reason, -math.inf) < LOG_SECONDS:
             return
         self._told[reason] = now
         _log.warning(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from opentelemetry.sdk._logs import ReadableLogRecord
@@ -30,7 +30,7 @@ class Target:
     protocol: Protocol
     temporality: Temporality
     endpoint: str | None
-    headers: Mapping[str, str] | None
+    headers: Mapping[str, str] | None = field(repr=False)  # a vendor's key
     timeout_seconds: float | None
 
     def options(self, path: str) -> dict[str, Any]:

@@ -24,6 +24,7 @@ __all__ = ["Exporter", "start"]
 CLOSE_SECONDS: Final = 2.0
 DEFAULT_INTERVAL_SECONDS: Final = 60.0  # OpenTelemetry's
 EVENTS_WAITING: Final = 1_000
+LONGEST_WAIT_SECONDS: Final = 86_400.0  # no lock of Python waits 300 years
 
 
 class Exporter:
@@ -74,7 +75,7 @@ class Exporter:
         due = monotonic() + self._interval_seconds
         closing = False
         while not closing:
-            self._bell.wait(max(0.0, due - monotonic()))
+            self._bell.wait(min(max(0.0, due - monotonic()), LONGEST_WAIT_SECONDS))
             self._bell.clear()
             closing = self._closed  # looked at once: what closes during the sending is sent once more
             is_due = monotonic() >= due
@@ -131,13 +132,21 @@ class Exporter:
 
         With 0 seconds nothing more is sent.
         """
+        self.begin_to_close(sends_last=timeout_seconds > 0)
+        self.end_within(timeout_seconds)
+
+    def begin_to_close(self, *, sends_last: bool = True) -> None:
+        """Have the thread send once more, unless told not to, and end; nobody waits for it here."""
         if self._stop is not None:
             self._stop()
             self._stop = None
         _all.discard(self)
-        self._sends_last = timeout_seconds > 0
+        self._sends_last = sends_last
         self._closed = True
         self._bell.set()
+
+    def end_within(self, timeout_seconds: float) -> None:
+        """Wait at most so long for the thread, and have what it still tries given up."""
         self._thread.join(timeout_seconds)
         if self._thread.is_alive():
             self._end()  # what tries again gives up
@@ -269,8 +278,12 @@ _inherited: list[Pipeline | None] = []
 
 
 def _close_all() -> None:
-    for exporter in list(_all):
-        exporter.close()
+    exporters = list(_all)
+    end = monotonic() + CLOSE_SECONDS  # of all together: a process may have one for each of its models
+    for exporter in exporters:
+        exporter.begin_to_close()
+    for exporter in exporters:
+        exporter.end_within(max(0.0, end - monotonic()))
 
 
 def _after_fork_in_child() -> None:

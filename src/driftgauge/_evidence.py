@@ -101,8 +101,10 @@ class Evidence:
         crossings = self._buffer.crossings
         if self.detector is None or not self._waiting:
             return
-        if crossings.wants_trace(now_seconds):
-            self._buffer.asleep.append(None)  # the next request wakes the thread, and leaves its trace
+        # The next request wakes the thread, and leaves its trace. Not where one is to wake it already: who
+        # scrapes while no request comes would put a sign there each time.
+        if not self._buffer.asleep and crossings.wants_trace(now_seconds):
+            self._buffer.asleep.append(None)
         if not self._schedule.due(now_seconds):
             return
         self._hand_over()

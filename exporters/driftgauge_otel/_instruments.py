@@ -22,6 +22,8 @@ __all__ = [
     "Instruments",
     "SnapshotSource",
     "failure_of",
+    "give_up_turn",
+    "has_turn",
     "scope_version",
     "views",
 ]
@@ -36,6 +38,11 @@ CARDINALITY_LIMIT: Final = 1_000_000
 
 _log = logging.getLogger("driftgauge")
 
+COUNTERS: Final = frozenset(family.otel_name for family in CATALOGUE if family.instrument == "counter")
+
+TURN: Final = "otel"
+"""Under which name one of the processes of a shared directory reports for all."""
+
 Failed = Callable[[BaseException], None]
 Series = tuple[str, ...]
 
@@ -44,7 +51,8 @@ class SnapshotSource(Protocol):
     """Anything that has a snapshot to export; a `driftgauge.Monitor` is one.
 
     Where it has ``count_error(stage, error)`` it is told of failures, and where it has ``listen(listener,
-    trace=…)`` its crossings are sent as events.
+    trace=…)`` its crossings are sent as events. Where ``is_shared`` is true, ``has_turn(name)`` says whether
+    this process reports for all, and ``give_up_turn(name)`` ends that.
     """
 
     def snapshot(self) -> Snapshot:
@@ -59,6 +67,19 @@ def failure_of(source: SnapshotSource) -> Failed:
     """Where failures of the exporter are counted: with the source's internal errors, where it counts any."""
     count = getattr(source, "count_error", None)
     return partial(count, "export") if callable(count) else lambda _: None
+
+
+def has_turn(source: SnapshotSource) -> bool:
+    """Whether this process is to report *source*; where several have counted together, one of them does."""
+    asked = getattr(source, "has_turn", None)
+    return bool(asked(TURN)) if callable(asked) else True
+
+
+def give_up_turn(source: SnapshotSource) -> None:
+    """Let another process report."""
+    give_up = getattr(source, "give_up_turn", None)
+    if callable(give_up):
+        give_up(TURN)
 
 
 def scope_version() -> str | None:
@@ -85,12 +106,57 @@ def views(cardinality_limit: int = CARDINALITY_LIMIT) -> list[View]:
     return [View(meter_name=SCOPE, aggregation_cardinality_limit=cardinality_limit)]
 
 
+class Reading:
+    """One monitor, and what it said when the collection began.
+
+    Where its snapshots are of several processes, it is read in the one of them whose turn it is: each of them
+    would report the rows of all.
+    """
+
+    def __init__(self, source: SnapshotSource, *, carried: bool) -> None:
+        self._source = source
+        self.failed = failure_of(source)
+        self._carried = carried
+        self._had_turn = not getattr(source, "is_shared", False)
+        self._before: dict[str, dict[Series, tuple[int, int]]] = {}
+        self.found: dict[str, list[Sample]] = {}
+        if not self._had_turn and carried:
+            self.read()  # what was counted until now may have been reported, by whoever had the turn
+
+    def read(self) -> None:
+        """Have what is known now."""
+        self.found = {}
+        try:
+            if not has_turn(self._source):
+                return
+            found = {family.otel_name: list(found) for family, found in samples(self._source.snapshot())}
+        except Exception as error:
+            self.failed(error)
+            return
+        if self._carried:
+            if not self._had_turn:
+                self._leave_out(found)
+            found = {name: self._going_on(name, each) for name, each in found.items()}
+        self._had_turn = True
+        self.found = found
+
+    def _leave_out(self, found: dict[str, list[Sample]]) -> None:
+        """Count from here: who reads differences was told all this, by another process or in another life."""
+        for name in COUNTERS & found.keys():
+            self._before[name] = {tuple(labels.values()): (int(n), -int(n)) for labels, n in found[name]}
+
+    def _going_on(self, name: str, found: list[Sample]) -> list[Sample]:
+        if name not in COUNTERS:
+            return found
+        before = self._before.setdefault(name, {})
+        return [(labels, _carry(before, labels, int(value))) for labels, value in found]
+
+
 class Instruments:
     """Instruments of one provider: an observable gauge or counter for each family of the catalogue.
 
     Parameters
     ----------
-    source : SnapshotSource
     provider : MeterProvider
     cardinality_limit : int
         How many series of an instrument the provider keeps apart. Above it series are left out and that is
@@ -105,6 +171,9 @@ class Instruments:
 
     Notes
     -----
+    A provider takes the callbacks of an instrument once, and of a second one of the same name none: so all
+    monitors of a provider are read here.
+
     The SDK asks instrument after instrument; the first that is asked twice begins the next collection, so
     that all values are of one moment and an evaluation is made once, whichever of them a view drops. It locks
     collections of one provider against each other.
@@ -112,7 +181,6 @@ class Instruments:
 
     def __init__(
         self,
-        source: SnapshotSource,
         provider: MeterProvider,
         *,
         cardinality_limit: int = DEFAULT_LIMIT,
@@ -120,16 +188,12 @@ class Instruments:
         scope: str | None = None,
         attributes: Mapping[str, str] | None = None,
     ) -> None:
-        self._source = source
-        self._failed = failure_of(source)
-        self._limit = cardinality_limit
+        self.limit = cardinality_limit
         self._carried = carried
-        self._open = True
+        self._readings: tuple[Reading, ...] = ()
         self._told = False
-        self._found: dict[str, list[Sample]] = {}
         self._asked: set[str] = set()
         self._infos: dict[str, set[Series]] = {}
-        self._before: dict[str, dict[Series, tuple[int, int]]] = {}
         meter = provider.get_meter(SCOPE, scope_version() if scope is None else scope, attributes=attributes)
         for family in CATALOGUE:
             counts = family.instrument == "counter"
@@ -142,44 +206,41 @@ class Instruments:
             )
             self._asked.add(family.otel_name)
 
-    def close(self) -> None:
-        """Have no more values: the provider reports nothing of these instruments from now on."""
-        self._open = False
+    def add(self, source: SnapshotSource) -> Callable[[], None]:
+        """Report *source* too, until what is returned is called."""
+        reading = Reading(source, carried=self._carried)
+        self._readings = (*self._readings, reading)
+
+        def remove() -> None:
+            self._readings = tuple(each for each in self._readings if each is not reading)
+
+        return remove
 
     def _observe(self, family: Family, _: CallbackOptions) -> Iterable[Observation]:
-        if not self._open:
-            return []
+        readings = self._readings
         name = family.otel_name
         if name in self._asked:
             self._asked.clear()
-            self._read()
+            for reading in readings:
+                reading.read()
         self._asked.add(name)
-        found = self._within_limit(family, self._found.get(name, []))
+        found = [sample for reading in readings for sample in reading.found.get(name, ())]
+        found = self._within_limit(family, found)
         if family.instrument == "gauge":
             # The SDK refuses infinities, with a line in the log for each.
             return [Observation(float(value), labels) for labels, value in found if math.isfinite(value)]
-        if not self._carried:
-            return [Observation(int(value), labels) for labels, value in found]
-        before = self._before.setdefault(name, {})
-        return [Observation(_carry(before, labels, int(value)), labels) for labels, value in found]
-
-    def _read(self) -> None:
-        self._found = {}
-        try:
-            self._found = {family.otel_name: found for family, found in samples(self._source.snapshot())}
-        except Exception as error:
-            self._failed(error)
+        return [Observation(int(value), labels) for labels, value in found]
 
     def _within_limit(self, family: Family, found: list[Sample]) -> list[Sample]:
         """Samples that the provider keeps apart. It never forgets a series, so those of infos add up."""
-        if family.shape != "info" or len(found) > self._limit:
-            kept = found[: self._limit]
+        if family.shape != "info" or len(found) > self.limit:
+            kept = found[: self.limit]
         else:
             known = self._infos.setdefault(family.otel_name, set())
             kept = []
             for sample in found:
                 key = tuple(sample[0].values())
-                if key in known or len(known) < self._limit:
+                if key in known or len(known) < self.limit:
                     known.add(key)
                     kept.append(sample)
         if len(kept) < len(found):
@@ -188,13 +249,14 @@ class Instruments:
 
     def _left_out(self, family: Family, series: int) -> None:
         message = (
-            f"{family.otel_name} has {series:,} series and the MeterProvider keeps {self._limit:,} apart: "
+            f"{family.otel_name} has {series:,} series and the MeterProvider keeps {self.limit:,} apart: "
             f"the others are left out; make it with views=driftgauge_otel.views() and say so to register()"
         )
         if not self._told:
             self._told = True
             _log.warning(message)
-        self._failed(TooManySeriesError(message))
+        for reading in self._readings:
+            reading.failed(TooManySeriesError(message))
 
 
 def _carry(before: dict[Series, tuple[int, int]], labels: Labels, value: int) -> int:

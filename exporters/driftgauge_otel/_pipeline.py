@@ -95,12 +95,11 @@ class Pipeline:
                 cardinality_limits={ObservableCounter: CARDINALITY_LIMIT, ObservableGauge: CARDINALITY_LIMIT},
             )
             self.meter_provider = MeterProvider([self._reader], resource=resource, shutdown_on_exit=False)
-            self._instruments = Instruments(
-                source,
-                self.meter_provider,
-                cardinality_limit=CARDINALITY_LIMIT,
-                carried=target.temporality == "delta",
+            carried = target.temporality == "delta"
+            instruments = Instruments(
+                self.meter_provider, cardinality_limit=CARDINALITY_LIMIT, carried=carried
             )
+            self._remove = instruments.add(source)
         if events:
             self._logs = LoggerProvider(resource=resource, shutdown_on_exit=False)
             self._logs.add_log_record_processor(SimpleLogRecordProcessor(log_exporter(target, failed)))
@@ -120,7 +119,7 @@ class Pipeline:
         """End; an export that tries again in another thread gives up. The second time does nothing."""
         ended, self._ended = self._ended, True
         if self._reader is not None and not ended:
-            self._instruments.close()
+            self._remove()
             self.meter_provider.shutdown()
         if self._logs is not None and not ended:
             self._logs.shutdown()

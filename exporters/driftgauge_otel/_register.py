@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from opentelemetry import _logs, metrics
 from opentelemetry._logs import LoggerProvider
@@ -13,7 +15,15 @@ from opentelemetry.metrics import MeterProvider
 from driftgauge.errors import ConfigError
 from driftgauge.snapshot import Crossing
 from driftgauge_otel._events import add_span_event, record_of, trace_here
-from driftgauge_otel._instruments import DEFAULT_LIMIT, SCOPE, Instruments, SnapshotSource, scope_version
+from driftgauge_otel._instruments import (
+    DEFAULT_LIMIT,
+    SCOPE,
+    Instruments,
+    SnapshotSource,
+    give_up_turn,
+    has_turn,
+    scope_version,
+)
 
 __all__ = ["Registration", "register"]
 
@@ -39,33 +49,37 @@ class Registration:
         self._provider = meter_provider
         self._limit = cardinality_limit
         self._logger = logger_provider.get_logger(SCOPE, scope_version())
-        self._forks = 0
-        self._instruments = self._made()
+        self._remove = self._add()
         listen = getattr(source, "listen", None)
         self._stop: Any = None if listen is None else listen(self._tell, trace=trace_here)
         _all.add(self)
 
-    def _made(self) -> Instruments:
-        attributes = {"driftgauge.fork": str(self._forks)} if self._forks else None
-        limit = self._limit
-        return Instruments(self._source, self._provider, cardinality_limit=limit, attributes=attributes)
+    def _add(self) -> Callable[[], None]:
+        made = _made.get(self._provider)
+        if made is None:
+            attributes = {"driftgauge.fork": str(_forks[0])} if _forks[0] else None
+            made = Instruments(self._provider, cardinality_limit=self._limit, attributes=attributes)
+            _made[self._provider] = made
+        made.limit = min(made.limit, self._limit)
+        return made.add(self._source)
 
     def _tell(self, crossing: Crossing) -> None:
         add_span_event(crossing)
-        self._logger.emit(record_of(crossing, time.time_ns()))
+        if has_turn(self._source):
+            self._logger.emit(record_of(crossing, time.time_ns()))
 
     def close(self) -> None:
         """Report nothing more. The providers are the host's and stay as they are."""
-        self._instruments.close()
+        self._remove()
         if self._stop is not None:
             self._stop()
+        give_up_turn(self._source)
         _all.discard(self)
 
     def after_fork_in_child(self) -> None:
         """Begin anew, in a child process."""
-        self._instruments.close()
-        self._forks += 1
-        self._instruments = self._made()
+        self._remove()
+        self._remove = self._add()
 
 
 def register(
@@ -86,7 +100,8 @@ def register(
     logger_provider : LoggerProvider, optional
         For events. Default: the global one.
     cardinality_limit : int
-        What the provider keeps apart: the SDK's 2,000, or what was given to `views`.
+        What the provider keeps apart: the SDK's 2,000, or what was given to `views`. All monitors that are
+        registered with a provider count towards it together, with the least that was said.
 
     Returns
     -------
@@ -132,9 +147,13 @@ def register(
 
 
 _all: set[Registration] = set()
+_made: WeakKeyDictionary[MeterProvider, Instruments] = WeakKeyDictionary()
+_forks = [0]
 
 
 def _after_fork_in_child() -> None:
+    _forks[0] += 1
+    _made.clear()
     for registration in list(_all):
         registration.after_fork_in_child()
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 from driftgauge.errors import ConfigError
 from driftgauge.snapshot import Crossing
 from driftgauge_otel._events import add_span_event, trace_here
-from driftgauge_otel._instruments import SnapshotSource, failure_of
+from driftgauge_otel._instruments import SnapshotSource, failure_of, give_up_turn, has_turn
 from driftgauge_otel._pipeline import Pipeline
 from driftgauge_otel._presets import protocol_of, temporality_of
 from driftgauge_otel._senders import Target
@@ -74,6 +74,8 @@ class Exporter:
     def _run(self) -> None:
         due = monotonic() + self._interval_seconds
         closing = False
+        if getattr(self._source, "is_shared", False):
+            self._send(metrics=False)  # differences are counted from when this process was there
         while not closing:
             self._bell.wait(min(max(0.0, due - monotonic()), LONGEST_WAIT_SECONDS))
             self._bell.clear()
@@ -110,9 +112,12 @@ class Exporter:
                 self._pipeline.shutdown()
         except Exception as error:
             self._failed(error)
+        give_up_turn(self._source)
 
     def _tell(self, crossing: Crossing) -> None:
         add_span_event(crossing)
+        if not has_turn(self._source):
+            return  # another process of the shared directory tells of it
         if len(self._waiting) == EVENTS_WAITING:
             self._failed(OverflowError())
         self._waiting.append(crossing)

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from driftgauge._buffer import Buffer
 from driftgauge._crossings import Listener, TraceSource
+
+if TYPE_CHECKING:
+    from driftgauge.shared._turns import Turns
 
 __all__ = ["Listening"]
 
@@ -14,6 +18,7 @@ class Listening:
     """What of a monitor is for exporters and whoever else stands beside it."""
 
     _buffer: Buffer
+    _turns: Turns | None = None
 
     def listen(self, listener: Listener, *, trace: TraceSource | None = None) -> Callable[[], None]:
         """Have *listener* told whenever a drift score crosses 1, in either direction.
@@ -53,6 +58,29 @@ class Listening:
         takes, 1.6 µs for the current span of OpenTelemetry (Python 3.11).
         """
         return self._buffer.crossings.listen(listener, trace)
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether snapshots are of all processes of a shared directory."""
+        return self._turns is not None
+
+    def has_turn(self, name: str) -> bool:
+        """Whether it is for this process to report snapshots to *name*, for an exporter that pushes.
+
+        Without a shared directory always. With one each process knows the sum of all, so one reports it: the
+        first that asks, until it ends or calls `give_up_turn`.
+
+        Parameters
+        ----------
+        name : str
+            Of a kind of exporter, such as ``'otel'``; a part of a file's name.
+        """
+        return self._turns is None or self._turns.has(name)
+
+    def give_up_turn(self, name: str) -> None:
+        """Let another process of the shared directory report to *name*."""
+        if self._turns is not None:
+            self._turns.give_up(name)
 
     def count_error(self, stage: str, error: BaseException) -> None:
         """Count what went wrong beside the monitor, in an exporter say, among its internal errors.

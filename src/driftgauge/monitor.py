@@ -141,6 +141,7 @@ class Monitor(Watching):
         detector = detector_of(reference, budget, min_effect, weights, detector)
         self._shared = shared_directory is not None
         sharing = None if shared_directory is None else self._sharing(shared_directory, detector)
+        self._turns = None if sharing is None else sharing.turns
         self._engine = Engine(reference, self._specs, self._buffer, clock, detector, sharing)
         self._direct = self._intake()
         self._direct.bounded = False

@@ -130,6 +130,16 @@ def test_the_trace_is_that_of_a_request_whose_row_was_weighed(heard: list[Crossi
     assert {each.trace for each in heard} == {("0af7651916cd43dd8448eb211c80319c", f"{12:016x}")}
 
 
+def test_signs_for_a_trace_do_not_pile_up_while_no_request_comes(heard: list[Crossing]) -> None:
+    monitor = counting_monitor()
+    monitor.listen(heard.append, trace=lambda: None)
+    monitor._buffer.asleep.clear()
+    monitor.observe(ROW, now_seconds=1_000.0)  # these rows wait for the next evaluation
+    for second in range(30):
+        monitor.snapshot(1_000.0 + second)
+    assert len(monitor._buffer.asleep) == 1
+
+
 def test_without_a_source_of_traces_no_request_is_asked(heard: list[Crossing]) -> None:
     monitor = counting_monitor()
     monitor.listen(heard.append)

@@ -116,3 +116,35 @@ def test_a_collection_evaluates_once_for_each_reader_that_asks() -> None:
     for asked, reader in enumerate([*readers, *readers], start=1):
         assert points_of(reader.get_metrics_data())
         assert source.asked == asked
+
+
+def test_all_models_of_one_provider_are_reported_and_one_that_comes_back_too() -> None:
+    """The SDK takes the callbacks of an instrument once, and drops those of a second of that name."""
+    reader = InMemoryMetricReader()
+    provider = MeterProvider([reader], shutdown_on_exit=False)
+    named = {name: Frozen(replace(small_snapshot(), model=name)) for name in ("churn", "fraud")}
+
+    def models() -> list[str]:
+        points = points_of(reader.get_metrics_data())
+        return sorted(dict(labels)["model"] for name, labels in points if name == "driftgauge.rows")
+
+    churn, fraud = (register(source, provider) for source in named.values())
+    assert models() == ["churn", "fraud"]
+    churn.close()
+    assert models() == ["fraud"]
+    churn = register(named["churn"], provider)
+    assert models() == ["churn", "fraud"]
+    churn.close()
+    fraud.close()
+    assert models() == []
+
+
+def test_models_of_one_provider_share_its_limit() -> None:
+    reader = InMemoryMetricReader()
+    provider = MeterProvider([reader], shutdown_on_exit=False)
+    sources = [Failing(replace(wide(60), model=name)) for name in ("churn", "fraud")]
+    for source in sources:
+        register(source, provider, cardinality_limit=100)
+    names = [name for name, _ in points_of(reader.get_metrics_data())]
+    assert names.count("driftgauge.feature.psi") == 100
+    assert all(any("driftgauge.feature.psi has 120 series" in each for each in s.errors) for s in sources)

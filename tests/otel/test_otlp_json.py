@@ -58,7 +58,7 @@ def test_the_metrics_of_a_small_snapshot_are_as_committed(
 ) -> None:
     reader = InMemoryMetricReader(preferred_temporality=temporality_table(temporality))
     provider = MeterProvider([reader], resource=RESOURCE, shutdown_on_exit=False)
-    Instruments(Frozen(), provider, scope=VERSION)
+    Instruments(provider, scope=VERSION).add(Frozen())
     data = reader.get_metrics_data()
     assert data is not None
     if temporality == "delta":  # nothing new by the second time; gauges are as above

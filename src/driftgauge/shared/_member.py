@@ -15,6 +15,7 @@ from driftgauge.shared._folder import Folder, Own
 from driftgauge.shared._merged import Merged, merged, merged_states, specs_of_all
 from driftgauge.shared._publication import Publication, Sizes
 from driftgauge.shared._slots import SlotFile
+from driftgauge.shared._turns import Turns
 from driftgauge.shared._weighing import SharedDetector, Weighing
 from driftgauge.snapshot import DriftSnapshot
 
@@ -73,6 +74,7 @@ class Member:
         self._failed = failed
         self._pause = pause
         self.folder = Folder(path, self._sizes, self._file_failed)
+        self.turns = Turns(self.folder.path, self._file_failed)
         self._weighing = None
         if detector is not None:
             self._weighing = Weighing(
@@ -123,6 +125,12 @@ class Member:
                 self._weighing.look(own, now_seconds)
         except Exception as error:
             self._file_failed(error)
+
+    def weighed_anew(self, own: Own) -> DriftSnapshot | None:
+        """The evidence, if somebody has weighed it since this was asked."""
+        if self._weighing is None or not self._weighing.changed():
+            return None
+        return self._weighing.snapshot(self.folder.present(own))
 
     def everybody(self, own: Own, specs: Sequence[WindowSpec] | None, now_seconds: float) -> Everybody:
         """The merged truth. Without *specs*, in the windows that somebody has."""
@@ -177,6 +185,7 @@ class Member:
         if self._file is not None:
             self._file.close()
         self._file = None
+        self.turns.after_fork_in_child()
         self.folder.after_fork_in_child()
         self.name = self.folder.new_name()
 

@@ -24,6 +24,8 @@ from driftgauge.errors import ConfigError
 from driftgauge.reference import Reference
 from driftgauge.shared._member import Member
 from driftgauge.shared._publication import Publication, Totals
+from driftgauge.shared._turns import Turns
+from driftgauge.snapshot import DriftSnapshot
 
 __all__ = ["SPEAK_SECONDS", "Sharing"]
 
@@ -160,6 +162,15 @@ class Sharing:
         if add_up:
             self._added_up = self._spoke
         self._member.look(self._member.own(self._last), now_seconds, add_up=add_up)
+
+    @property
+    def turns(self) -> Turns:
+        """Which of the processes reports for all."""
+        return self._member.turns
+
+    def weighed_anew(self) -> DriftSnapshot | None:
+        """The evidence of all, if it was weighed since this was asked, by whichever process."""
+        return self._member.weighed_anew(self._member.own(self._last))
 
     def freeze(self, specs: Sequence[WindowSpec], now_seconds: float, shares: Floats | None) -> Frozen:
         """All that all processes have counted, for an evaluation."""

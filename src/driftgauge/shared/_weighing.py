@@ -117,6 +117,7 @@ class Weighing:
         self._schedule = Schedule(detector.budget.evaluate_seconds)
         self._read: tuple[tuple[int, ...], Weighed | None] = ((), None)
         self._told: tuple[Weighed | None, DriftSnapshot] | None = None
+        self._asked: Weighed | None = None
 
     def look(self, own: Own, now_seconds: float) -> None:
         """Weigh what has come, if there is something, it is time, and nobody else is just doing it."""
@@ -168,6 +169,11 @@ class Weighing:
             first if math.isfinite(first) else weighed.last_seconds,  # rows of one who has gone
         )
         return detector
+
+    def changed(self) -> bool:
+        """Whether the evidence is another than when this was asked last."""
+        before, self._asked = self._asked, self._current()
+        return self._asked is not before
 
     def forget(self, own: Own, now_seconds: float) -> None:
         """Have no evidence of all rows that have come. The lock is held."""

@@ -17,6 +17,8 @@ from driftgauge.sidecar.settings_sources import environment_name
 
 # A value other than the default for each kind of field, as a variable has it.
 OTHER: dict[str, str] = {
+    "otel.protocol": "grpc",
+    "otel.preset": "datadog",
     "server.listen": "127.0.0.1:9200",
     "server.uds_mode": "600",
     "server.token_for": "remote_writes",

@@ -25,6 +25,7 @@ from driftgauge.sidecar.listener import Tls, open_sites
 from driftgauge.sidecar.models import Change, ModelRegistry
 from driftgauge.sidecar.page import page_routes
 from driftgauge.sidecar.settings import SidecarSettings
+from driftgauge.sidecar.telemetry import telemetry_of
 from driftgauge.sidecar.upkeep import compiled, guarded_call, look_for_ever, save_for_ever
 from driftgauge.sidecar.ways import Way, ways_of
 
@@ -37,6 +38,7 @@ KEEP_ALIVE_SECONDS: Final = 75.0
 LINGER_SECONDS: Final = 5.0
 # Traffic does not wait longer than this for references that are read, from a slow disk say.
 LOAD_SECONDS: Final = 10.0
+COUNT_SECONDS: Final = 2.0
 
 _log = logging.getLogger("driftgauge.sidecar")
 
@@ -69,6 +71,7 @@ class Sidecar:
             else None
         )
         self._door = Door(server.max_connections)
+        self._telemetry = telemetry_of(settings.otel, registry)
         self._servers: list[asyncio.AbstractServer] = []
         self._runner: web.AppRunner | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -94,6 +97,8 @@ class Sidecar:
             await asyncio.wait([loading], timeout=LOAD_SECONDS)
             if not loading.done():
                 _log.warning("models take long to load; traffic does not wait for them")
+            if self._telemetry is not None:
+                await loop.run_in_executor(None, self._telemetry.begin)
             for way in self.ways:
                 self._started.append(way)
                 await way.start()
@@ -200,11 +205,18 @@ class Sidecar:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks = []
-        await asyncio.to_thread(self.registry.close)
+        await asyncio.to_thread(self._end)
         self._saver.shutdown(wait=False)
         self._loader.shutdown(wait=False)
         if f"unix:{self.settings.server.uds}" in self.places:  # or it is the socket of another process
             self._remove_socket()
+
+    def _end(self) -> None:
+        """Count what waits, tell it, save it."""
+        if self._telemetry is not None:
+            self.registry.drain(COUNT_SECONDS)
+            self._telemetry.close()
+        self.registry.close()
 
     async def _stop_ways(self, ways: Sequence[Way], drain_seconds: float) -> None:
         results = await asyncio.gather(*(way.stop(drain_seconds) for way in ways), return_exceptions=True)
@@ -254,7 +266,7 @@ class Sidecar:
             _log.warning("stopping at once; open requests are cut off")
             stopping.cancel()
             await asyncio.gather(stopping, return_exceptions=True)
-            await asyncio.to_thread(self.registry.close)
+            await asyncio.to_thread(self._end)
         elif (error := stopping.exception()) is not None:
             raise error
         _log.info("stopped")

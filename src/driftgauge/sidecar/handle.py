@@ -19,7 +19,7 @@ from driftgauge.protocols import Decoder, decoder
 from driftgauge.reference import Reference
 from driftgauge.sidecar.settings import LimitSettings, ModelSettings, SidecarSettings
 from driftgauge.sidecar.settings_types import window_of
-from driftgauge.snapshot import PayloadCounts, Snapshot
+from driftgauge.snapshot import Crossing, PayloadCounts, Snapshot
 
 __all__ = ["ModelHandle", "Watched"]
 
@@ -96,6 +96,8 @@ class ModelHandle:
         self._errors: Counter[str] = Counter()
         self._observed = 0
         self._saved: tuple[int, float] = (-1, 0.0)
+        self._listeners: tuple[Callable[[Crossing], object], ...] = ()
+        self._heard: Callable[[], None] | None = None
         self._lock = threading.Lock()
         monitor.count_payloads(self._payloads)
 
@@ -202,6 +204,23 @@ class ModelHandle:
             counts = [intake.counts() for intake in self._intakes.values()]
         return add_payloads(sorted(counts, key=lambda each: (each.way, each.protocol)))
 
+    def listen(self, listener: Callable[[Crossing], object]) -> Callable[[], None]:
+        """Have *listener* told of scores that cross 1, whichever monitor is in force, until stopped."""
+        with self._lock:
+            if not self._heard:  # a monitor nobody listens to compares nothing
+                self._heard = self._monitor.listen(self._tell)
+            self._listeners = (*self._listeners, listener)
+
+        def stop() -> None:
+            self._listeners = tuple(each for each in self._listeners if each is not listener)
+
+        return stop
+
+    def _tell(self, crossing: Crossing) -> None:
+        named = replace(crossing, model=self.name)
+        for listener in self._listeners:
+            listener(named)
+
     def count_error(self, stage: str) -> None:
         """Count what went wrong outside the monitor: ``reload`` or ``state``."""
         self._errors[stage] += 1
@@ -217,6 +236,9 @@ class ModelHandle:
             self._saved = (-1, 0.0)
             for name, content in attached.items():
                 self._attached.setdefault(name, content)
+            if self._heard:
+                self._heard()
+                self._heard = monitor.listen(self._tell)
             monitor.count_payloads(self._payloads)
             for intake in intakes:
                 intake.switch(monitor)

@@ -14,6 +14,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from driftgauge.protocols import PROTOCOLS, Limits
+from driftgauge.sidecar.settings_otel import OtelSettings
 from driftgauge.sidecar.settings_types import (
     Bytes,
     Listen,
@@ -32,6 +33,7 @@ __all__ = [
     "LogSettings",
     "ModelDefaults",
     "ModelSettings",
+    "OtelSettings",
     "ProxySettings",
     "ReloadSettings",
     "RouteSettings",
@@ -296,6 +298,7 @@ class SidecarSettings(Section):
     state: StateSettings = StateSettings()
     reload: ReloadSettings = ReloadSettings()
     shared: SharedSettings = SharedSettings()
+    otel: OtelSettings = OtelSettings()
     log: LogSettings = LogSettings()
     limits: LimitSettings = LimitSettings()
 

@@ -86,6 +86,8 @@ def test_what_is_no_route_of_a_known_model_goes_nowhere(
     models: ModelRegistry, method: str, path: str
 ) -> None:
     assert routes(models, {"path": "/v1/models/{model}:predict"}).find(method, path) is None
+    matches = method == "POST" and path.endswith(":predict")
+    assert models.strays() == ({"proxy": {"unknown_model": 1}} if matches else {})
 
 
 def test_a_model_called_otherwise_in_paths_is_the_only_one() -> None:

@@ -31,6 +31,10 @@ class Models(Protocol):
         """The model of a name, or the only one."""
         ...
 
+    def count_stray(self, way: str, reason: str) -> int:
+        """Count what is of no model."""
+        ...
+
 
 def path_pattern(path: str) -> re.Pattern[str]:
     """The regular expression of a path: ``{name}`` and ``*`` are all but a slash, ``**`` is anything.
@@ -131,6 +135,7 @@ class Routes:
         return kept[1]
 
     def _tell(self, route: _Route) -> None:
+        self._models.count_stray("proxy", "unknown_model")
         if not self._told:
             self._told = True
             _log.warning(

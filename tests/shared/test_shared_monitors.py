@@ -380,6 +380,27 @@ def test_a_file_that_somebody_removed_is_there_again_with_the_next_row(
     assert SharedDirectory(tmp_path / "shared", people).snapshot(NOW).rows == 210
 
 
+def test_rows_of_a_file_that_somebody_removed_are_not_weighed_again(
+    people: Reference, tmp_path: Path
+) -> None:
+    first, second = monitor_in(tmp_path, people), monitor_in(tmp_path, people)
+    for now in (NOW, NOW + 60, NOW + 120):
+        for monitor in (first, second):
+            observe(monitor, drawn(1, 200), now)
+            monitor.snapshot(now)
+    for path in tmp_path.rglob("*.dgw"):
+        if path.name == first._engine._sharing._member.name:  # type: ignore[union-attr]
+            path.unlink()
+    for now in (NOW + 180, NOW + 240):
+        observe(second, drawn(1, 200), now)
+        second.snapshot(now)  # weighs, and does not know the first
+    observe(first, drawn(2, 10), NOW + 250)
+    said = first.snapshot(NOW + 250)
+    assert said.rows == 1_610
+    assert said.drift is not None
+    assert said.drift.pending_rows <= 210
+
+
 def test_a_damaged_sum_is_set_aside(people: Reference, tmp_path: Path) -> None:
     first, second = monitor_in(tmp_path, people), monitor_in(tmp_path, people)
     for monitor in (first, second):

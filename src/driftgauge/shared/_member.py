@@ -92,10 +92,15 @@ class Member:
         """How often the directory was reset: rows that were counted before are not counted any more."""
         return self.folder.departed()[0].epoch
 
+    @property
+    def removed(self) -> bool:
+        """Whether somebody has removed the file of this process, and others no longer know what it said."""
+        return self._file is not None and self._file.removed
+
     def publish(self, said: Publication) -> bool:
         """Have everybody know what this process says. False when the disk refuses; what was said stands."""
         try:
-            if self._file is not None and self._file.removed:
+            if self.removed and self._file is not None:
                 self._file.close()
                 self._file = None
             if self._file is None:

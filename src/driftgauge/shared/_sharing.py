@@ -89,6 +89,9 @@ class Sharing:
         self._epoch = self._member.epoch
         self._last: Publication | None = None
         self._told = True
+        self._begin_evidence()
+
+    def _begin_evidence(self) -> None:
         self._ecell_rows: Totals = np.zeros(0, np.int64)
         self._bucket_rows: Totals = np.zeros(0, np.int64)
         self._arrivals: deque[tuple[float, float]] = deque(maxlen=ARRIVALS)
@@ -127,6 +130,8 @@ class Sharing:
         taken : tuple or None
             What the detector has taken in since the last time, from `DriftScore.take`.
         """
+        if self._member.removed:
+            self._begin_evidence()  # others have let go of these rows, and would weigh them again
         if taken is not None:
             counts, buckets, first_seconds = taken
             if not self._ecell_rows.size:

@@ -311,8 +311,9 @@ def test_a_directory_that_cannot_be_made_is_said_at_once(people: Reference, tmp_
     for make in (Monitor, lambda of, shared_directory: SharedDirectory(shared_directory, of)):
         with pytest.raises(ConfigError, match=r"folder that this process can write to.*Not a directory"):
             make(people, shared_directory=tmp_path / "file")  # type: ignore[operator]
-    with pytest.raises(ConfigError, match="must be the path of a folder, got 7"):
-        Monitor(people, shared_directory=7)  # type: ignore[arg-type]
+        for wrong in (7, ""):
+            with pytest.raises(ConfigError, match=f"must be the path of a folder, got {wrong!r}"):
+                make(people, shared_directory=wrong)  # type: ignore[operator]
 
 
 def test_a_detector_that_cannot_weigh_for_others_is_refused(people: Reference, tmp_path: Path) -> None:

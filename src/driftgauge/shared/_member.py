@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
+from os import PathLike
 from typing import Final
 
 from driftgauge._window_specs import WindowSpec
@@ -37,7 +37,7 @@ class Member:
 
     Parameters
     ----------
-    path : Path
+    path : str or path
         The shared directory.
     reference : Reference
     detector : SharedDetector or None
@@ -55,7 +55,7 @@ class Member:
 
     def __init__(
         self,
-        path: Path,
+        path: str | PathLike[str],
         reference: Reference,
         detector: object | None,
         failed: Callable[[str, BaseException], None],
@@ -140,8 +140,6 @@ class Member:
 
     def states(self, own: Own, specs: Sequence[WindowSpec] | None, now_seconds: float) -> list[WindowState]:
         """The merged windows as states; the first carries the evidence."""
-        from dataclasses import replace
-
         present = self.folder.present(own)
         chosen = specs_of_all(present) if specs is None else specs
         states = merged_states(present, chosen, self._sizes, now_seconds)

@@ -10,7 +10,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from os import PathLike
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -20,7 +19,6 @@ from driftgauge._frozen import Frozen
 from driftgauge._window_specs import WindowSpec
 from driftgauge._window_state import WindowState
 from driftgauge.cells import Counts, Floats
-from driftgauge.errors import ConfigError
 from driftgauge.reference import Reference
 from driftgauge.shared._member import Member
 from driftgauge.shared._publication import Publication, Totals
@@ -66,13 +64,7 @@ class Sharing:
         note: Callable[[str, str], None],
         timer: Callable[[], float] = time.monotonic,
     ) -> None:
-        if not isinstance(path, (str, PathLike)) or not str(path):
-            message = (
-                f"shared_directory must be the path of a folder, got {path!r}; "
-                "use one that all processes of the model share, such as '/run/driftgauge/churn'"
-            )
-            raise ConfigError(message)
-        self._member = Member(Path(path), reference, detector, failed, note, time.sleep)
+        self._member = Member(path, reference, detector, failed, note, time.sleep)
         self._timer = timer
         self._started = False
         self.begin()

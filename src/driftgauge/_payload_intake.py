@@ -180,7 +180,7 @@ class Intake:
     def give_back(self, size: int) -> None:
         """Free what `reserve` claimed."""
         with self._lock:
-            self._bytes -= size
+            self._bytes = max(0, self._bytes - size)  # a child of a fork has claimed nothing of its parent's
 
     def drop(self, reason: str, payloads: int = 1) -> None:
         """Count payloads that nobody will look into; *reason* is one of `DROP_REASONS`."""

@@ -311,8 +311,9 @@ def test_a_directory_that_cannot_be_made_is_said_at_once(people: Reference, tmp_
     for make in (Monitor, lambda of, shared_directory: SharedDirectory(shared_directory, of)):
         with pytest.raises(ConfigError, match=r"folder that this process can write to.*Not a directory"):
             make(people, shared_directory=tmp_path / "file")  # type: ignore[operator]
-    with pytest.raises(ConfigError, match="must be the path of a folder, got 7"):
-        Monitor(people, shared_directory=7)  # type: ignore[arg-type]
+        for wrong in (7, ""):
+            with pytest.raises(ConfigError, match=f"must be the path of a folder, got {wrong!r}"):
+                make(people, shared_directory=wrong)  # type: ignore[operator]
 
 
 def test_a_detector_that_cannot_weigh_for_others_is_refused(people: Reference, tmp_path: Path) -> None:
@@ -378,6 +379,27 @@ def test_a_file_that_somebody_removed_is_there_again_with_the_next_row(
     observe(monitor, drawn(2, 10), NOW)
     monitor.snapshot(NOW)
     assert SharedDirectory(tmp_path / "shared", people).snapshot(NOW).rows == 210
+
+
+def test_rows_of_a_file_that_somebody_removed_are_not_weighed_again(
+    people: Reference, tmp_path: Path
+) -> None:
+    first, second = monitor_in(tmp_path, people), monitor_in(tmp_path, people)
+    for now in (NOW, NOW + 60, NOW + 120):
+        for monitor in (first, second):
+            observe(monitor, drawn(1, 200), now)
+            monitor.snapshot(now)
+    for path in tmp_path.rglob("*.dgw"):
+        if path.name == first._engine._sharing._member.name:  # type: ignore[union-attr]
+            path.unlink()
+    for now in (NOW + 180, NOW + 240):
+        observe(second, drawn(1, 200), now)
+        second.snapshot(now)  # weighs, and does not know the first
+    observe(first, drawn(2, 10), NOW + 250)
+    said = first.snapshot(NOW + 250)
+    assert said.rows == 1_610
+    assert said.drift is not None
+    assert said.drift.pending_rows <= 210
 
 
 def test_a_damaged_sum_is_set_aside(people: Reference, tmp_path: Path) -> None:

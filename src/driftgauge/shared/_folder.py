@@ -45,7 +45,7 @@ class Folder:
 
     Parameters
     ----------
-    path : Path
+    path : str or path
         Of the shared directory. Each reference, and each format, has a folder of its own in it: what was
         counted with another one is set aside, and is there when that comes back.
     sizes : Sizes
@@ -55,11 +55,17 @@ class Folder:
     Raises
     ------
     ConfigError
-        When the folder cannot be made.
+        When *path* is no path, or the folder cannot be made.
     """
 
-    def __init__(self, path: Path, sizes: Sizes, failed: Failed) -> None:
-        self.path = path / f"{sizes.reference_id[:16]}.{FORMAT}"
+    def __init__(self, path: str | os.PathLike[str], sizes: Sizes, failed: Failed) -> None:
+        if not isinstance(path, (str, os.PathLike)) or not str(path):
+            message = (
+                f"shared_directory must be the path of a folder, got {path!r}; "
+                "use one that all processes of the model share, such as '/run/driftgauge/churn'"
+            )
+            raise ConfigError(message)
+        self.path = Path(path) / f"{sizes.reference_id[:16]}.{FORMAT}"
         self.sizes = sizes
         self.failed = failed
         self._known: dict[str, tuple[int, Publication]] = {}

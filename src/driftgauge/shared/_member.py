@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
+from os import PathLike
 from typing import Final
 
 from driftgauge._window_specs import WindowSpec
@@ -38,7 +38,7 @@ class Member:
 
     Parameters
     ----------
-    path : Path
+    path : str or path
         The shared directory.
     reference : Reference
     detector : SharedDetector or None
@@ -56,7 +56,7 @@ class Member:
 
     def __init__(
         self,
-        path: Path,
+        path: str | PathLike[str],
         reference: Reference,
         detector: object | None,
         failed: Callable[[str, BaseException], None],
@@ -94,10 +94,15 @@ class Member:
         """How often the directory was reset: rows that were counted before are not counted any more."""
         return self.folder.departed()[0].epoch
 
+    @property
+    def removed(self) -> bool:
+        """Whether somebody has removed the file of this process, and others no longer know what it said."""
+        return self._file is not None and self._file.removed
+
     def publish(self, said: Publication) -> bool:
         """Have everybody know what this process says. False when the disk refuses; what was said stands."""
         try:
-            if self._file is not None and self._file.removed:
+            if self.removed and self._file is not None:
                 self._file.close()
                 self._file = None
             if self._file is None:
@@ -143,8 +148,6 @@ class Member:
 
     def states(self, own: Own, specs: Sequence[WindowSpec] | None, now_seconds: float) -> list[WindowState]:
         """The merged windows as states; the first carries the evidence."""
-        from dataclasses import replace
-
         present = self.folder.present(own)
         chosen = specs_of_all(present) if specs is None else specs
         states = merged_states(present, chosen, self._sizes, now_seconds)

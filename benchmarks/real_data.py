@@ -32,6 +32,11 @@ if TYPE_CHECKING:
 
 __all__ = ["CASES", "Case", "fit", "rows_of", "run"]
 
+CENSUS_CODES = (
+    "SCHL", "MAR", "RELP", "DIS", "ESP", "CIT", "MIG", "MIL", "ANC",
+    "NATIVITY", "DEAR", "DEYE", "DREM", "SEX", "RAC1P",
+)  # fmt: skip
+
 FIFTH = 5
 IN_ORDER = "seconds by order"
 SECONDS = 3
@@ -212,23 +217,7 @@ CASES: dict[str, Case] = {
         "212,673, where all are",
         first_row=68_785,
         outputs=("prediction", "predicted_probability"),
-        categorical=(
-            "SCHL",
-            "MAR",
-            "RELP",
-            "DIS",
-            "ESP",
-            "CIT",
-            "MIG",
-            "MIL",
-            "ANC",
-            "NATIVITY",
-            "DEAR",
-            "DEYE",
-            "DREM",
-            "SEX",
-            "RAC1P",
-        ),
+        categorical=CENSUS_CODES,
         why="codes of the census are categories",
         reading="7 % of the reference's people are missing from row 137,911 on, and the file never has them "
         "again as the reference does",
@@ -241,23 +230,7 @@ CASES: dict[str, Case] = {
         "202,404 to 212,673, none after",
         first_row=200_000,
         outputs=("prediction", "predicted_probability"),
-        categorical=(
-            "SCHL",
-            "MAR",
-            "RELP",
-            "DIS",
-            "ESP",
-            "CIT",
-            "MIG",
-            "MIL",
-            "ANC",
-            "NATIVITY",
-            "DEAR",
-            "DEYE",
-            "DREM",
-            "SEX",
-            "RAC1P",
-        ),
+        categorical=CENSUS_CODES,
         why="codes of the census are categories; a second reference, for after the block the rows are as "
         "before it and not as in 2015",
         reading="the block, seen and cleared",

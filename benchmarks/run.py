@@ -32,6 +32,7 @@ SCRIPTS = {
     "memory": "bench_memory.py",
     "import": "bench_import.py",
     "scrape": "bench_scrape.py",
+    "otel": "bench_otel.py",
     "resolution": "measure_resolution.py",
 }
 

@@ -48,6 +48,7 @@ ORDER = (
     "memory",
     "import",
     "scrape",
+    "otel",
     "resolution",
 )
 HEADS = {
@@ -64,6 +65,7 @@ HEADS = {
     "memory": "Memory",
     "import": "Import time",
     "scrape": "One scrape",
+    "otel": "One export over OTLP",
     "resolution": "Quantile cells: resolution against error",
 }
 SHOWN = (

@@ -27,7 +27,18 @@ LAYERS = {
         MONITOR,
     ),
     **dict.fromkeys(
-        ("_life", "_outputs", "_rows", "_single_rows", "_watch", "_watching", "_worker"), MONITOR
+        (
+            "_crossings",
+            "_life",
+            "_listening",
+            "_outputs",
+            "_rows",
+            "_single_rows",
+            "_watch",
+            "_watching",
+            "_worker",
+        ),
+        MONITOR,
     ),
     "_payload_intake": TOP,
     **dict.fromkeys(("__init__", "__main__", "_demo", "cli", "exporters", "files", "render"), TOP),
@@ -168,4 +179,4 @@ def isort_order(name: str) -> tuple[int, str]:
 def test_the_exporters_folder_holds_packages_and_a_readme() -> None:
     """It is on the path of a development install, so anything else in it could be imported by accident."""
     found = {path.name for path in (ROOT / "exporters").iterdir() if path.name != "__pycache__"}
-    assert found == {"README.md", "driftgauge_prometheus"}
+    assert found == {"README.md", "driftgauge_otel", "driftgauge_prometheus"}

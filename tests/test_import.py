@@ -17,7 +17,7 @@ from driftgauge.exporters import GROUP, exporter_names
 
 ROOT = Path(__file__).resolve().parents[1]
 LATE = {"click", "datasketches", "llvmlite", "narwhals", "numba", "numpy", "pandas", "polars"}
-LATE |= {"prometheus_client", "pyarrow", "rich", "scipy", "sklearn"}
+LATE |= {"opentelemetry", "prometheus_client", "pyarrow", "rich", "scipy", "sklearn"}
 
 # An audit hook sees every connection, thread, process and file that is opened for writing while it imports.
 WATCHED_IMPORT = """
@@ -74,10 +74,12 @@ def test_the_installed_metadata_names_what_the_project_says() -> None:
     assert dg.__version__ == project["version"]
 
 
-def test_the_exporter_resolves_from_the_installed_metadata() -> None:
+def test_the_exporters_resolve_from_the_installed_metadata() -> None:
+    import driftgauge_otel
     import driftgauge_prometheus
 
-    assert exporter_names() == ("prometheus",)
+    assert exporter_names() == ("otel", "prometheus")
+    assert dg.exporter("otel") is driftgauge_otel
     assert dg.exporter("prometheus") is driftgauge_prometheus
 
 
@@ -97,7 +99,9 @@ def test_somebody_elses_exporter_is_found(tmp_path: Path) -> None:
 
 
 def test_an_exporter_that_is_not_there_is_refused_with_those_that_are() -> None:
-    with pytest.raises(ConfigError, match="no exporter is called 'promethius'; installed: 'prometheus'"):
+    with pytest.raises(
+        ConfigError, match="no exporter is called 'promethius'; installed: 'otel', 'prometheus'"
+    ):
         dg.exporter("promethius")
 
 

@@ -14,13 +14,14 @@ from pathlib import Path
 import pytest
 
 import driftgauge as dg
+import driftgauge_otel
 import driftgauge_prometheus
 from driftgauge import errors
 
 ROOT = Path(__file__).resolve().parents[1]
 MODULES = sorted(
     found.name
-    for package in (dg, driftgauge_prometheus)
+    for package in (dg, driftgauge_otel, driftgauge_prometheus)
     for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
     if not found.name.endswith("__main__")
 )
@@ -66,13 +67,13 @@ def test_the_examples_in_the_docstrings_are_true(name: str) -> None:
 
 
 @pytest.mark.slow
-def test_the_wheel_carries_types_the_exporter_and_the_demo_within_a_megabyte_of_data(tmp_path: Path) -> None:
+def test_the_wheel_carries_types_the_exporters_and_the_demo_within_a_megabyte_of_data(tmp_path: Path) -> None:
     build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(tmp_path)]
     subprocess.run(build, cwd=ROOT, check=True, timeout=300, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         sizes = {member.filename: member.file_size for member in archive.infolist()}
-    for package in ("driftgauge", "driftgauge_prometheus"):
+    for package in ("driftgauge", "driftgauge_otel", "driftgauge_prometheus"):
         assert f"{package}/py.typed" in sizes
         assert f"{package}/__init__.py" in sizes
     data = {

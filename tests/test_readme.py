@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 import tomllib
+import urllib.error
+import urllib.request
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from services import free_port, until
 
 from driftgauge.catalogue import markdown_table
 
@@ -50,6 +55,8 @@ def files(here: Path) -> Path:
     drifted = frame.head(2_000).assign(age=frame["age"] + 20)
     pd.concat([frame, drifted]).to_parquet("history.parquet")
     run("driftgauge profile train.parquet -o churn.reference --model churn --outputs score")
+    settings = next(block for language, block in BLOCKS if language == "toml")
+    Path("driftgauge.toml").write_text(settings.replace(":8081", ":0"), encoding="utf-8")
     return here
 
 
@@ -62,6 +69,34 @@ def run(line: str) -> tuple[int, str]:
     if target:
         Path(target).write_text(done.stdout, encoding="utf-8")
     return done.returncode, done.stdout
+
+
+def serve_and_stop() -> None:
+    """Start the sidecar as the README says, see that it serves, and end it as Kubernetes would."""
+    port = free_port()
+    environ = {
+        **os.environ,
+        "DRIFTGAUGE_SERVER__LISTEN": f"127.0.0.1:{port}",
+        "DRIFTGAUGE_SERVER__NOT_READY": "0s",
+    }
+    with subprocess.Popen([sys.executable, "-m", "driftgauge", "sidecar"], env=environ) as process:
+        try:
+            until(lambda: _status(f"http://127.0.0.1:{port}/-/ready") == 200, "the sidecar to be ready")
+            assert _status(f"http://127.0.0.1:{port}/") == 200
+        finally:
+            process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
+    assert any(Path("state").rglob("*.window"))
+
+
+def _status(url: str) -> int:
+    try:
+        with urllib.request.urlopen(url, timeout=10) as response:
+            return int(response.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+    except OSError:
+        return 0
 
 
 def test_python_examples_run_and_print_what_the_readme_says(here: Path) -> None:
@@ -83,6 +118,7 @@ def test_python_examples_run_and_print_what_the_readme_says(here: Path) -> None:
         assert predicted.tolist() == [0.5]
         assert monitor.snapshot().rows == 1
     finally:
+        names["exporter"].close()
         server.shutdown()
         server.server_close()
         thread.join()
@@ -99,6 +135,9 @@ def test_the_first_example_is_as_long_as_it_says() -> None:
 @pytest.mark.parametrize("line", [line for line in commands() if line.startswith("driftgauge")])
 def test_commands_work(line: str, files: Path) -> None:
     words = line.split()
+    if line == "driftgauge sidecar":
+        serve_and_stop()
+        return
     if words[1] == "demo":
         line += " --port 0 --speed max --no-hold"
     status, output = run(line)

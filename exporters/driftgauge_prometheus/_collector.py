@@ -8,10 +8,14 @@ from typing import Final, Protocol
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
-from prometheus_client.samples import Sample
+from prometheus_client.samples import Exemplar, Sample
 
 from driftgauge.catalogue import CATALOGUE, Family, samples
 from driftgauge.snapshot import Snapshot
+
+# OpenMetrics has exemplars of counters and histogram buckets only; scores are gauges. An evaluation is what
+# noticed a crossing, so the count of evaluations carries it.
+_WITH_EXEMPLAR: Final = "driftgauge.drift_evaluations"
 
 __all__ = [
     "SnapshotCollector",
@@ -65,14 +69,19 @@ def described() -> Iterator[Metric]:
 
 def metrics_of(snapshots: Iterable[Snapshot]) -> Iterator[Metric]:
     """Every family that has samples, those of all *snapshots* together, in the order of the catalogue."""
-    found = [iter(samples(snapshot)) for snapshot in snapshots]
+    given = list(snapshots)
+    found = [iter(samples(snapshot)) for snapshot in given]
     waiting = [next(each, None) for each in found]
     for family in CATALOGUE:
         metric = _metric(family)
         name = family.prometheus_name
         for place, entry in enumerate(waiting):
             if entry is not None and entry[0] is family:
-                metric.samples += [Sample(name, labels, value) for labels, value in entry[1]]  # type: ignore[arg-type]
+                exemplar = _exemplar(given[place]) if family.otel_name == _WITH_EXEMPLAR else None
+                metric.samples += [
+                    Sample(name, labels, value, None, exemplar)  # type: ignore[arg-type]
+                    for labels, value in entry[1]
+                ]
                 waiting[place] = next(found[place], None)
         if metric.samples:
             yield metric
@@ -116,3 +125,12 @@ def _metric(family: Family) -> Metric:
     # prometheus_client keeps counters without their suffix and adds it when it writes the type.
     name = family.prometheus_name.removesuffix("_total")
     return Metric(name, family.help, family.instrument, family.prometheus_unit)
+
+
+def _exemplar(snapshot: Snapshot) -> Exemplar | None:
+    """The latest score that crossed 1, and the trace of a request that brought a row of its evidence."""
+    crossing = None if snapshot.drift is None else snapshot.drift.last_crossing
+    if crossing is None or crossing.trace is None:
+        return None
+    trace_id, span_id = crossing.trace
+    return Exemplar({"trace_id": trace_id, "span_id": span_id}, crossing.score, crossing.timestamp_seconds)

@@ -13,6 +13,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
+from driftgauge._crossings import Crossings
+
 __all__ = ["DROP_REASONS", "ERROR_STAGES", "Buffer", "Tally"]
 
 DROP_REASONS: Final = ("buffer_full", "internal_error", "predict_error", "shape_mismatch", "unsupported_type")
@@ -20,8 +22,10 @@ ERROR_STAGES: Final = (
     "capture",
     "clock",
     "detector",
+    "export",
     "index",
     "inputs",
+    "listener",
     "log",
     "names",
     "outputs",
@@ -101,6 +105,7 @@ class Buffer:
         "_notes",
         "asleep",
         "buffer_rows",
+        "crossings",
         "dropped",
         "errors",
         "ready",
@@ -117,6 +122,7 @@ class Buffer:
         self.dropped = {reason: Tally() for reason in DROP_REASONS}
         self.errors = {stage: Tally() for stage in ERROR_STAGES}
         self.sampled_out = Tally()
+        self.crossings = Crossings()
         self.asleep: list[None] = [None]
         self.ring: Callable[[], None] | None = None
         self._notes: deque[str] = deque()
@@ -145,6 +151,11 @@ class Buffer:
             self.asleep.pop()
         except IndexError:
             return
+        try:
+            if self.crossings.listeners:
+                self.crossings.take_trace()
+        except Exception as error:
+            self.failed("listener", error)
         try:
             if self.ring is not None:
                 self.ring()
@@ -178,7 +189,12 @@ class Buffer:
             self._notes.append(message)
 
     def log_notes(self) -> None:
-        """Log what is noted. Never called with a lock held: a handler may do anything."""
+        """Log what is noted and tell what crossed. Never called with a lock held: both may do anything."""
+        for listener, crossing in self.crossings.told():
+            try:
+                listener(crossing)
+            except Exception as error:
+                self.failed("listener", error)
         while self._notes:
             try:
                 message = self._notes.popleft()
@@ -192,6 +208,7 @@ class Buffer:
     def clear(self) -> None:
         """Forget waiting rows and all counts, in place: running calls hold on to the parts."""
         self.ready.clear()
+        self.crossings.clear()
         self.tokens.clear()
         self.tokens.extend([None] * self._all_tokens)
         self.clear_counts()

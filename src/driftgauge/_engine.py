@@ -225,6 +225,8 @@ class Engine:
             if said is not None:
                 sharing.publish(said)
             sharing.look(now)
+            if self.buffer.crossings.listeners and (drift := sharing.weighed_anew()) is not None:
+                self.buffer.crossings.compare(drift, self._reference, now)
         finally:
             self._sharing_lock.release()
         self.buffer.log_notes()

@@ -98,7 +98,14 @@ class Evidence:
 
     def look(self, now_seconds: float) -> None:
         """Weigh what has come, if there is something and it is time."""
-        if self.detector is None or not self._waiting or not self._schedule.due(now_seconds):
+        crossings = self._buffer.crossings
+        if self.detector is None or not self._waiting:
+            return
+        # The next request wakes the thread, and leaves its trace. Not where one is to wake it already: who
+        # scrapes while no request comes would put a sign there each time.
+        if not self._buffer.asleep and crossings.wants_trace(now_seconds):
+            self._buffer.asleep.append(None)
+        if not self._schedule.due(now_seconds):
             return
         self._hand_over()
         try:
@@ -110,6 +117,8 @@ class Evidence:
         self._schedule.done(now_seconds)
         self._waiting = 0
         self._told = None
+        if crossings.listeners and (told := self.snapshot()) is not None:
+            crossings.compare(told, self._reference, now_seconds)
 
     def take(self) -> tuple[Counts, NDArray[np.int64], float] | None:
         """The rows that wait, for a detector of many processes: here they wait no longer."""
@@ -142,7 +151,10 @@ class Evidence:
             self._buffer.failed("detector", error)
             return None
         # Words and onsets change with an evaluation only; the rows that wait for the next one, all the time.
-        return self._told if rows == self._told.pending_rows else replace(self._told, pending_rows=rows)
+        last = self._buffer.crossings.last
+        if rows == self._told.pending_rows and last is self._told.last_crossing:
+            return self._told
+        return replace(self._told, pending_rows=rows, last_crossing=last)
 
     def _plain(self, detector: Detector) -> DriftSnapshot:
         """What can be said of a detector that has scores and no words."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import itertools
 import os
 import weakref
 from typing import Protocol
@@ -17,21 +18,23 @@ class LookedAfter(Protocol):
     def close(self) -> None: ...
 
 
-_all: weakref.WeakSet[LookedAfter] = weakref.WeakSet()
+# By age: what counts for a monitor is made after it, and has to count all before that tells others.
+_all: weakref.WeakValueDictionary[int, LookedAfter] = weakref.WeakValueDictionary()
+_age = itertools.count()
 
 
 def look_after(monitor: LookedAfter) -> None:
     """Have *monitor* told of forks and of the end, for as long as somebody else holds it."""
-    _all.add(monitor)
+    _all[next(_age)] = monitor
 
 
 def _close_all() -> None:
-    for monitor in list(_all):
+    for monitor in reversed(list(_all.values())):
         monitor.close()
 
 
 def _after_fork_in_child() -> None:
-    for monitor in list(_all):
+    for monitor in list(_all.values()):
         monitor.after_fork_in_child()
 
 

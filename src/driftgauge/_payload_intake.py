@@ -13,7 +13,6 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from driftgauge._buffer import Buffer
@@ -38,6 +37,7 @@ DROP_REASONS: Final = (
     "queue_full",
     "sampled_out",
     "too_large",
+    "unfollowed",
     "unpaired",
 )
 """Why a payload is not looked into. Nothing else is counted, so that the label is bounded."""
@@ -152,6 +152,7 @@ class Intake:
     def switch(self, monitor: Monitor) -> None:
         """Have *monitor* count from now on: what waits included."""
         self._target = Target.of(monitor.reference, monitor.observe)
+        self._tell_others = monitor._tell_others
 
     # ------------------------------------------------------------------ in the path of answers
 
@@ -179,7 +180,7 @@ class Intake:
     def give_back(self, size: int) -> None:
         """Free what `reserve` claimed."""
         with self._lock:
-            self._bytes -= size
+            self._bytes = max(0, self._bytes - size)  # a child of a fork has claimed nothing of its parent's
 
     def drop(self, reason: str, payloads: int = 1) -> None:
         """Count payloads that nobody will look into; *reason* is one of `DROP_REASONS`."""
@@ -271,6 +272,7 @@ class Intake:
                 outcome = work_off(items, self._decoder, self._target)
                 self._account(outcome, sum(item.size for item in items))
         if items:
+            self._tell_others()  # of what no row came of, too: a wrong mapping must show
             self._tell(outcome)
         return len(items)
 
@@ -331,8 +333,7 @@ class Intake:
 
     def close(self) -> None:
         """Count what waits, as far as a second allows, and end the thread."""
-        with suppress(RuntimeError):  # the thread is being started this moment: it ends by itself
-            self._worker.stop(CLOSE_SECONDS)
+        self._worker.stop(CLOSE_SECONDS)
         self.drain(CLOSE_SECONDS)
 
     def after_fork_in_child(self) -> None:

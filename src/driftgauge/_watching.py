@@ -11,6 +11,7 @@ import numpy as np
 from driftgauge._arguments import Selector
 from driftgauge._buffer import Buffer
 from driftgauge._intake import Intake
+from driftgauge._listening import Listening
 from driftgauge._watch import Entered, wrap
 from driftgauge.errors import ConfigError
 from driftgauge.reference import Reference
@@ -22,7 +23,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class Watching:
+class Watching(Listening):
     """What of a monitor watches functions and puts their rows into a buffer.
 
     Parameters

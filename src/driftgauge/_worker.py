@@ -59,8 +59,9 @@ class Worker:
             return
         if not self.alive:
             arguments = (self._worked, self._buffer, self._bell, self._stopped, self._tick_seconds)
-            self._thread = threading.Thread(target=_run, args=arguments, name="driftgauge", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=_run, args=arguments, name="driftgauge", daemon=True)
+            thread.start()
+            self._thread = thread  # not before: who stops us meanwhile, or after a failure, cannot join it
         self._bell.put(None)
 
     def stop(self, timeout_seconds: float) -> None:

@@ -23,13 +23,13 @@ def exporter(name: str) -> Any:
     Parameters
     ----------
     name : str
-        ``'prometheus'``, or whatever another distribution registered.
+        ``'prometheus'``, ``'otel'``, or whatever another distribution registered.
 
     Returns
     -------
     module or object
         Each exporter says what it offers; ``'prometheus'`` has ``serve``, ``collector``, ``asgi_app`` and
-        ``wsgi_app``, each taking a monitor.
+        ``wsgi_app``, ``'otel'`` has ``start`` and ``register``, each taking a monitor.
 
     Raises
     ------
@@ -44,7 +44,7 @@ def exporter(name: str) -> Any:
     'driftgauge_prometheus'
     >>> exporter("promethius")
     Traceback (most recent call last):
-    driftgauge.errors.ConfigError: no exporter is called 'promethius'; installed: 'prometheus'
+    driftgauge.errors.ConfigError: no exporter is called 'promethius'; installed: 'otel', 'prometheus'
     """
     # A development install can list the same entry point twice; only different targets are a conflict.
     found: dict[str, EntryPoint] = {each.value: each for each in entry_points(group=GROUP, name=name)}
@@ -59,6 +59,8 @@ def exporter(name: str) -> Any:
     entry_point = next(iter(found.values()))
     try:
         return entry_point.load()
+    except MissingExtraError:
+        raise  # which says what installs it
     except ImportError as error:
         message = (
             f"exporter {name!r} cannot be loaded from {entry_point.value!r}: {error}; install what is missing"

@@ -137,9 +137,11 @@ class Monitor(Watching):
         super().__init__(reference, Buffer(buffer_rows), sample=sample, clock=clock, rng=rng)
         self._min_rows = min_rows
         self._tick_seconds = tick_seconds
+        self._buffer.crossings.window = self._specs[0].name
         detector = detector_of(reference, budget, min_effect, weights, detector)
         self._shared = shared_directory is not None
         sharing = None if shared_directory is None else self._sharing(shared_directory, detector)
+        self._turns = None if sharing is None else sharing.turns
         self._engine = Engine(reference, self._specs, self._buffer, clock, detector, sharing)
         self._direct = self._intake()
         self._direct.bounded = False
@@ -183,8 +185,12 @@ class Monitor(Watching):
         unknown = outputs is None and self.reference.inputs
         entry = begun and (unanswered(begun) if unknown else self._direct.complete(begun, outputs))
         self._engine.flush(now_seconds, [] if entry is None else [entry])
+        self._tell_others()
+
+    def _tell_others(self) -> None:
+        """Have the thread tell other processes, if there are any, what has changed."""
         if self._shared:
-            self._buffer.wake()  # the thread tells the others
+            self._buffer.wake()
 
     def count_payloads(self, source: Callable[[], Iterable[PayloadCounts]]) -> None:
         """Have snapshots say what *source* counts: what came as bytes, and what became of it.

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 __all__ = [
+    "Crossing",
     "DriftSnapshot",
     "FeatureDrift",
     "FeatureSnapshot",
@@ -112,6 +113,32 @@ class FeatureDrift:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Crossing:
+    """A drift score has crossed 1, upwards or back: what `Monitor.listen` tells of."""
+
+    model: str
+    model_version: str
+    reference_id: str
+    window: str
+    """The monitor's first window, whose effect sizes belong beside the score."""
+    feature: str
+    """Empty for the model as a whole."""
+    kind: str
+    """``'input'``, ``'output'``, ``'virtual'`` or ``'model'``."""
+    direction: str
+    """``'up'`` or ``'down'``."""
+    score: float
+    cause: str
+    cell: str
+    words: str
+    onset_timestamp_seconds: float | None
+    timestamp_seconds: float
+    """When the evidence was weighed."""
+    trace: tuple[str, str] | None
+    """Trace and span of a request that brought one of the rows, in hexadecimal; None where none is known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DriftSnapshot:
     """The evidence of a drift detector at one moment."""
 
@@ -133,6 +160,8 @@ class DriftSnapshot:
     features: tuple[FeatureDrift, ...]
     """Features in the order of the reference."""
     virtual: tuple[FeatureDrift, ...]
+    last_crossing: Crossing | None = None
+    """The latest score that crossed 1, where somebody listens to them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

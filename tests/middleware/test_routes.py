@@ -45,6 +45,9 @@ def test_a_place_stands_for_one_segment_and_two_stars_for_any(first: str, second
         ("/v2/models/**/infer", "/v2/models/fraud/versions/1/infer", "/v2/models/fraud/ready"),
         ("/predict.json", "/predict.json", "/predictxjson"),
         ("/a(b|c)", "/a(b|c)", "/ab"),
+        ("/predict*", "/predict2", "/predict/2"),
+        ("/{x}/{y}", "/1/2", "/1/2/3"),
+        ("/**", "/a/b\nc", "a"),
     ],
 )
 def test_paths_of_real_servers_are_told_apart(path: str, matching: str, other: str) -> None:
@@ -60,10 +63,15 @@ def test_only_the_methods_asked_for_match() -> None:
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"path": "predict"}, "path must start with a slash, got 'predict'"),
-        ({"path": 3}, "path must start with a slash, got 3"),
-        ({"path": "/a/{b"}, "a brace that is not a {name}, got '/a/{b'"),
-        ({"path": "/a/{b c}"}, "a brace that is not a {name}, got '/a/{b c}'"),
+        (
+            {"path": "predict"},
+            "path must begin with a slash, and its braces hold one name",
+        ),
+        ({"path": ""}, "path must begin with a slash"),
+        ({"path": 3}, "hold one name each, got 3; write '/v1/models/{model}:predict'"),
+        ({"path": "/a/{b"}, "hold one name each, got '/a/{b'"),
+        ({"path": "/a/{b c}"}, "hold one name each, got '/a/{b c}'"),
+        ({"path": "/{b}/{b}"}, "hold one name each, got '/{b}/{b}'"),
         ({"path": "/a", "methods": "POST"}, "methods must be HTTP methods in capitals such as ('POST',)"),
         ({"path": "/a", "methods": ()}, "methods must be HTTP methods in capitals such as ('POST',)"),
         ({"path": "/a", "methods": ["post"]}, "got ['post']"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -56,13 +57,13 @@ def environ_of(body: bytes, *, length: bool = True, path: str = PATH, **more: An
 
 
 def served(app: App, body: bytes, **more: Any) -> bytes:
-    """All bytes that the standard library's server sends, without those of its own."""
+    """All bytes that the standard library's server sends, but for the time of day."""
     environ = environ_of(body, **more)
     out = io.BytesIO()
     handler = SimpleHandler(io.BytesIO(body), out, sys.stderr, environ)
     handler.http_version = "1.1"
     handler.run(app)
-    return out.getvalue()
+    return re.sub(rb"\r\nDate: [^\r]*", b"", out.getvalue(), count=1)
 
 
 def started(start_response: Any, status: str = "200 OK") -> Any:

@@ -133,9 +133,31 @@ def test_a_process_without_room_for_a_thread_still_predicts(
     for _ in range(5):
         assert predict(ROW) == 0.5
     monkeypatch.undo()
+    monitor.close()  # there is no thread to wait for
     snapshot = monitor.snapshot()
     assert drops(snapshot) == {"buffer_full": 2}
     assert errors(snapshot) == {"thread": 1}
+
+
+def test_a_monitor_may_be_closed_while_its_thread_is_being_started(
+    numbers: Reference, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monitor = Monitor(numbers)
+    predict = monitor.watch(lambda data: 0.5)
+    start = threading.Thread.start
+
+    def close_first(thread: threading.Thread) -> None:
+        monitor.close()  # as another thread would at this moment
+        start(thread)
+        thread.join(30)
+        assert not thread.is_alive()
+
+    monkeypatch.setattr(threading.Thread, "start", close_first)
+    predict(ROW)
+    monkeypatch.undo()
+    snapshot = monitor.snapshot()
+    assert_adds_up(snapshot, 1)
+    assert errors(snapshot) == {}
 
 
 def test_a_monitor_that_nobody_holds_is_gone_and_its_thread_too(numbers: Reference) -> None:

@@ -218,6 +218,19 @@ def test_tensors_without_number_are_refused_before_they_are_parsed() -> None:
     assert found == Undecodable("too_many_columns", "more than 21000 fields")
 
 
+def test_dimensions_without_number_are_refused_at_the_size_that_they_have() -> None:
+    """A dimension takes a byte on the wire, 8 in protobuf's array, and took 24 more in a list."""
+    import tracemalloc
+
+    endless = delimited(5, delimited(1, b"age") + delimited(2, b"FP32") + delimited(3, b"\1" * 1_000_000))
+    tracemalloc.start()
+    found = decoder("open_inference_grpc").request(Message(endless), NAMES)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert found == Undecodable("too_deep", "more than 32 dimensions")
+    assert peak < 4_000_000
+
+
 def test_a_large_tensor_is_no_number_of_tensors() -> None:
     rows = [(float(number), 0.5) for number in range(5_000)]
     for raw in (True, False):

@@ -13,7 +13,9 @@ import pytest
 from services import until
 from shared_cases import drawn, monitor_in, observe
 
+from driftgauge._payload_intake import Intake
 from driftgauge.monitor import Monitor
+from driftgauge.protocols import Message, decoder
 from driftgauge.reference import Reference
 from driftgauge.shared import SharedDirectory
 
@@ -142,6 +144,46 @@ def test_what_a_thread_was_given_is_told_without_being_asked(people: Reference, 
     observe(monitor, drawn(1, 300))  # in this thread; the background thread tells
     until(lambda: reader.snapshot().rows == 300, "the rows to be told")
     monitor.close()
+
+
+def test_payloads_that_no_row_comes_of_are_told_without_being_asked(
+    people: Reference, tmp_path: Path
+) -> None:
+    monitor = Monitor(people, shared_directory=tmp_path, tick_seconds=0.001)
+    intake = Intake(monitor, decoder("kserve_v1"), "middleware", tick_seconds=0.001)
+    monitor.count_payloads(lambda: [intake.counts()])
+    reader = SharedDirectory(tmp_path, people)
+    assert intake.offer(Message(b"no JSON"), None)
+    until(lambda: reader.snapshot().payloads, "the payload to be told")
+    assert reader.snapshot().payloads[0].undecodable == {"not_json": 1}
+    intake.close()
+    monitor.close()
+
+
+def test_what_waits_at_the_end_of_a_process_is_told(people: Reference, tmp_path: Path) -> None:
+    """The intake counts for the monitor, so it has to end first, however many there are of both."""
+    story = """
+    from driftgauge._payload_intake import Intake
+    from driftgauge.protocols import Message, decoder
+    kept = []
+    for number in range(10):
+        monitor = Monitor(reference, windows=shared_cases.WINDOWS, shared_directory=f"{sys.argv[1]}/{number}")
+        intake = Intake(monitor, decoder("json"), "middleware", tick_seconds=1.9)
+        monitor.count_payloads(lambda intake=intake: [intake.counts()])
+        kept += [monitor, intake]
+    def offer(exchanges):
+        for intake in kept[1::2]:
+            for _ in range(exchanges):
+                intake.offer(Message(b'{"age": 40, "income": 10}'), Message(b"0.5"))
+    offer(1)
+    while any(not intake.counts().decoded or not intake._worker._bell.empty() for intake in kept[1::2]):
+        time.sleep(0.01)
+    offer(4)  # they wait for the thread, which looks again in two seconds
+    """
+    assert run(story, tmp_path) == ""
+    for number in range(10):
+        snapshot = SharedDirectory(tmp_path / str(number), people).snapshot()
+        assert (snapshot.rows, snapshot.payloads[0].decoded) == (5, 5)
 
 
 @pytest.mark.parametrize("times", [1, 3])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -261,6 +262,18 @@ def test_a_reset_is_one_for_all(people: Reference, tmp_path: Path, by_reader: bo
     assert [window.rows for window in said.windows] == [120, 120]
 
 
+def test_rows_that_come_first_after_a_reset_are_weighed(people: Reference, tmp_path: Path) -> None:
+    monitor = monitor_in(tmp_path, people)
+    for now in (NOW, NOW + 60, NOW + 120):
+        observe(monitor, drawn(1, 200), now)
+        monitor.snapshot(now)
+    monitor.reset()
+    observe(monitor, drawn(2, 120), NOW + 130)
+    drift = monitor.snapshot(NOW + 130).drift
+    assert drift is not None
+    assert (drift.evaluations, drift.pending_rows) == (0, 120)
+
+
 def test_states_of_all_processes_can_be_merged_with_those_of_other_hosts(
     people: Reference, tmp_path: Path
 ) -> None:
@@ -298,8 +311,9 @@ def test_a_directory_that_cannot_be_made_is_said_at_once(people: Reference, tmp_
     for make in (Monitor, lambda of, shared_directory: SharedDirectory(shared_directory, of)):
         with pytest.raises(ConfigError, match=r"folder that this process can write to.*Not a directory"):
             make(people, shared_directory=tmp_path / "file")  # type: ignore[operator]
-    with pytest.raises(ConfigError, match="must be the path of a folder, got 7"):
-        Monitor(people, shared_directory=7)  # type: ignore[arg-type]
+        for wrong in (7, ""):
+            with pytest.raises(ConfigError, match=f"must be the path of a folder, got {wrong!r}"):
+                make(people, shared_directory=wrong)  # type: ignore[operator]
 
 
 def test_a_detector_that_cannot_weigh_for_others_is_refused(people: Reference, tmp_path: Path) -> None:
@@ -348,6 +362,44 @@ def test_a_damaged_file_of_another_process_costs_its_rows_and_nothing_else(
     assert first.snapshot(NOW).rows == knows.rows  # who has read it goes by that
     reader = SharedDirectory(tmp_path, people).snapshot(NOW)
     assert (reader.rows, reader.internal_errors["shared"]) == (200, 1)
+
+
+@pytest.mark.parametrize("all_of_it", [False, True])
+def test_a_file_that_somebody_removed_is_there_again_with_the_next_row(
+    people: Reference, tmp_path: Path, all_of_it: bool
+) -> None:
+    monitor = monitor_in(tmp_path / "shared", people)
+    observe(monitor, drawn(1, 200), NOW)
+    monitor.snapshot(NOW)
+    if all_of_it:
+        shutil.rmtree(tmp_path / "shared")
+    else:
+        for path in tmp_path.rglob("*.dgw"):
+            path.unlink()
+    observe(monitor, drawn(2, 10), NOW)
+    monitor.snapshot(NOW)
+    assert SharedDirectory(tmp_path / "shared", people).snapshot(NOW).rows == 210
+
+
+def test_rows_of_a_file_that_somebody_removed_are_not_weighed_again(
+    people: Reference, tmp_path: Path
+) -> None:
+    first, second = monitor_in(tmp_path, people), monitor_in(tmp_path, people)
+    for now in (NOW, NOW + 60, NOW + 120):
+        for monitor in (first, second):
+            observe(monitor, drawn(1, 200), now)
+            monitor.snapshot(now)
+    for path in tmp_path.rglob("*.dgw"):
+        if path.name == first._engine._sharing._member.name:  # type: ignore[union-attr]
+            path.unlink()
+    for now in (NOW + 180, NOW + 240):
+        observe(second, drawn(1, 200), now)
+        second.snapshot(now)  # weighs, and does not know the first
+    observe(first, drawn(2, 10), NOW + 250)
+    said = first.snapshot(NOW + 250)
+    assert said.rows == 1_610
+    assert said.drift is not None
+    assert said.drift.pending_rows <= 210
 
 
 def test_a_damaged_sum_is_set_aside(people: Reference, tmp_path: Path) -> None:

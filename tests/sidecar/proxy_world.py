@@ -53,6 +53,8 @@ class World:
         """All that servers have received."""
         self.lost = 0
         """Connections that servers have seen the end of."""
+        self.gave_up = 0
+        """Connections that proxies could not follow."""
         self._thread = threading.Thread(target=self.loop.run_forever, daemon=True)
         self._thread.start()
         self._servers: list[asyncio.Server] = []
@@ -104,9 +106,12 @@ class World:
         url = f"http://127.0.0.1:{upstream}" if isinstance(upstream, int) else upstream
         own_tls = settings.pop("own_tls", None)
         connect = connector(url, settings.pop("tls", None), settings.pop("server_name", ""))
-        proxy = Proxy(connect, find or _nowhere, timeouts=timeouts, **settings)
+        proxy = Proxy(connect, find or _nowhere, timeouts=timeouts, gave_up=self._count, **settings)
         self._proxies.append(proxy)
         return int(self.run(proxy.start("127.0.0.1", 0, own_tls)))
+
+    def _count(self) -> None:
+        self.gave_up += 1
 
     def stop(self, drain_seconds: float = 0.0) -> None:
         for proxy in self._proxies:

@@ -165,6 +165,36 @@ def test_a_file_that_is_cut_and_begins_alike_is_told_by_what_was_before_the_plac
     assert again(path, follower)[1:] == [b"line %d" % number for number in range(5, 20)]
 
 
+def test_a_file_that_is_cut_and_goes_on_alike_is_told_by_its_beginning(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    rest = b"x" * 300 + b"\n"
+    path.write_bytes(b"one\n" + rest)
+    follower = Follower(path)
+    read(follower)
+    path.write_bytes(b"two\n" + rest)
+    assert again(path, follower)[0] == b"two"
+
+
+def test_what_is_written_between_the_last_look_and_the_renaming_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(numbered(0, 2))
+    follower = Follower(path)
+    looks = Follower._replaced
+
+    def rotate_first(self: Follower) -> bool:
+        if not (tmp_path / "log.1").exists():
+            with path.open("ab") as file:
+                file.write(numbered(2, 3))
+            path.rename(tmp_path / "log.1")
+            path.write_bytes(numbered(3, 4))
+        return looks(self)
+
+    monkeypatch.setattr(Follower, "_replaced", rotate_first)
+    assert read(follower) == [b"line 0", b"line 1", b"line 2", b"line 3"]
+
+
 def test_another_file_with_the_same_inode_is_not_taken_for_ours(tmp_path: Path) -> None:
     path = tmp_path / "log"
     path.write_bytes(numbered(0, 5))

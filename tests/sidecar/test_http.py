@@ -346,8 +346,14 @@ EVERYTHING = ServerSettings(token=TOKEN, token_for="everything")
         (OPEN, WRITE, SOCKET, {}, 0),
         (OPEN, WRITE, HERE, {"X-Forwarded-For": "10.1.2.3"}, 403),
         (OPEN, WRITE, HERE, {"Origin": "https://evil.example"}, 403),
+        (OPEN, WRITE, HERE, {"Origin": "http://[", "Host": "["}, 403),
+        (OPEN, WRITE, HERE, {"Origin": "", "Host": ""}, 403),
+        (OPEN, WRITE, HERE, {"Origin": "null"}, 403),
         (OPEN, WRITE, HERE, {"Sec-Fetch-Site": "cross-site"}, 403),
-        (OPEN, WRITE, HERE, {"Origin": "http://me:9109", "Host": "me:9109"}, 0),
+        (OPEN, WRITE, HERE, {"Origin": "http://localhost:9109", "Host": "localhost:9109"}, 0),
+        (OPEN, WRITE, HERE, {"Origin": "http://127.0.0.1:9109", "Host": "127.0.0.1:9109"}, 0),
+        (OPEN, WRITE, HERE, {"Origin": "http://evil.example:9109", "Host": "evil.example:9109"}, 403),
+        (LOCKED, WRITE, AWAY, {**BEARER, "Origin": "http://me:9109", "Host": "me:9109"}, 0),
         (LOCKED, WRITE, HERE, {}, 0),
         (LOCKED, WRITE, AWAY, {}, 401),
         (LOCKED, WRITE, AWAY, BEARER, 0),
@@ -413,21 +419,9 @@ def test_whoever_is_refused_is_told_how_to_do_better(tmp_path: Path) -> None:
 
 def certificate(folder: Path, name: str) -> tuple[str, str]:
     pem, key = folder / f"{name}.pem", folder / f"{name}.key"
+    command = f"openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN={name} -keyout {key} -out {pem}"
     subprocess.run(
-        [
-            "openssl",
-            "req",
-            "-x509",
-            "-newkey",
-            "rsa:2048",
-            "-nodes",
-            "-days",
-            "2",
-            "-keyout",
-            str(key),
-            "-out",
-        ]
-        + [str(pem), "-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1"],
+        [*command.split(), "-addext", "subjectAltName=IP:127.0.0.1"],
         check=True,
         capture_output=True,
     )
@@ -474,3 +468,25 @@ def test_a_certificate_that_is_not_there_is_told(tmp_path: Path) -> None:
     )
     with pytest.raises(ConfigError, match=r"server.tls_certificate '/no.pem' and tls_key '/no.key' cannot"):
         build(settings)
+
+
+# ------------------------------------------------------------------ what is of no model
+
+
+def test_what_is_of_no_model_is_counted_in_the_state(tmp_path: Path, folder: Path) -> None:
+    for seed, name in enumerate(("a", "b")):
+        reference(seed, model=name).save(folder / f"{name}.reference")
+
+    async def talk(_: Any, client: aiohttp.ClientSession, url: str) -> Any:
+        headers = {"Ce-Id": "1", "Ce-Type": "org.kubeflow.serving.inference.request"}
+        for _ in range(2):
+            await client.post(f"{url}/events", data=b"{}", headers=headers)
+        for _ in range(200):
+            found = json.loads((await ask(client, "GET", f"{url}/api/v1/state"))[1])["of_no_model"]
+            if found == {"sink": {"unknown_model": 2}}:
+                return found
+            await asyncio.sleep(0.05)
+        return found
+
+    settings = settings_of(tmp_path, f'models_folder = "{folder}"\n[sink]\npath = "/events"')
+    assert while_running(settings, talk) == {"sink": {"unknown_model": 2}}

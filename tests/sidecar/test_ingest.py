@@ -8,6 +8,7 @@ import gzip
 import io
 import json
 import random
+import threading
 import tracemalloc
 import zlib
 from collections.abc import Awaitable, Callable
@@ -26,6 +27,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from driftgauge.protocols import Limits, Names
 from driftgauge.protocols._reading import Unfit
+from driftgauge.sidecar import ingest
 from driftgauge.sidecar.api_description import description
 from driftgauge.sidecar.ingest import IngestWay, read_observations
 from driftgauge.sidecar.ingest_arrow import read_arrow
@@ -240,6 +242,53 @@ def test_rows_for_which_there_is_no_room_may_be_posted_again(tmp_path: Path) -> 
     assert (counts.decoded, snapshot(registry).rows) == (taken[0], 2 * taken[0])
     assert counts.payloads == 50
     assert taken[0] < 50
+
+
+def test_bodies_that_wait_to_be_parsed_are_bounded_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on = threading.Event()
+    parse = ingest._parsed
+
+    def slow(*arguments: Any) -> Any:
+        assert go_on.wait(20)
+        return parse(*arguments)
+
+    async def work(post: Post) -> None:
+        body = json.dumps({"rows": ROWS}).encode() + b" " * 40_000
+        waiting = [asyncio.ensure_future(post(body)) for _ in range(9)]
+        done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED, timeout=20)
+        assert done, "all nine are held in memory"
+        go_on.set()
+        answers = await asyncio.gather(*waiting)
+        assert {status for status, _, _ in answers} == {202, 503}
+
+    monkeypatch.setattr(ingest, "_parsed", slow)
+    counts = payloads(served(tmp_path, work, limits={"queue_bytes": 100_000}))
+    assert counts.payloads == 9
+    assert 1 <= counts.decoded <= 2
+
+
+@pytest.mark.parametrize("form", ["rows", "columns"])
+def test_what_is_large_is_not_read_on_the_loop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    threads: list[bool] = []
+
+    def read(*arguments: Any) -> Any:
+        threads.append(threading.current_thread() is threading.main_thread())
+        return read_observations(*arguments)
+
+    async def work(post: Post) -> None:
+        for rows in (1, 20_000 if form == "columns" else 900):  # few rows, or few columns, may be many bytes
+            columns = {name: values[:1] * rows for name, values in COLUMNS.items()}
+            wide = [{**dict.fromkeys(map(str, range(10 * (rows > 1))), 0), **ROWS[0]}] * rows
+            status, answer, _ = await post({form: columns if form == "columns" else wide})
+            assert (status, answer["rows"]) == (202, rows)
+
+    monkeypatch.setattr(ingest, "read_observations", read)
+    served(tmp_path, work)
+    assert threads == [True, False]
 
 
 # ------------------------------------------------------------------ Arrow

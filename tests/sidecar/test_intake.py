@@ -232,6 +232,15 @@ def test_what_cannot_be_read_is_told_once_a_minute_without_values(caplog: pytest
         assert "4111" not in caplog.text
 
 
+def test_an_exchange_that_a_fork_cuts_in_two_makes_no_room_in_the_child() -> None:
+    with watched(queue_bytes=1_000) as (_, intake):
+        assert intake.reserve(600)
+        intake.after_fork_in_child()
+        intake.give_back(600)  # the exchange ends in the child too
+        assert not intake.reserve(1_001)
+        assert intake.reserve(1_000)
+
+
 def test_an_unknown_reason_makes_no_new_label() -> None:
     with watched() as (_, intake):
         intake.drop("whatever a client says")

@@ -10,7 +10,10 @@ import numpy as np
 import pytest
 from sidecar_cases import reference, settings_of
 
+from driftgauge import Monitor
+from driftgauge.sidecar.ingest_refused import Refusable, intake_of
 from driftgauge.sidecar.models import ModelRegistry
+from driftgauge.snapshot import PayloadCounts
 from driftgauge.windows import WindowState
 
 ROWS = {"x": np.arange(10.0)}
@@ -219,6 +222,36 @@ def test_intakes_of_two_routes_of_one_protocol_are_one_series(tmp_path: Path, fo
     other.drop("not_ok", 3)
     (counts,) = handle.snapshot().payloads
     assert (counts.payloads, counts.dropped) == (5, {"queue_full": 0, "sampled_out": 0, "not_ok": 5})
+    registry.close()
+
+
+def test_two_decoders_of_one_name_have_an_intake_each(tmp_path: Path, folder: Path) -> None:
+    reference().save(folder / "a.reference")
+    registry = registry_of(tmp_path)
+    registry.reload()
+    handle = registry.get()
+    assert handle is not None
+    one, other = Refusable(name="json"), Refusable(name="json")
+    assert intake_of(handle, "file", one) is intake_of(handle, "file", one)
+    assert intake_of(handle, "file", one) is not intake_of(handle, "file", other)
+    registry.close()
+
+
+def test_payloads_of_other_processes_of_a_shared_directory_are_told_with_its_own(
+    tmp_path: Path, folder: Path
+) -> None:
+    reference().save(folder / "a.reference")
+    registry = registry_of(tmp_path, f'[shared]\ndirectory = "{tmp_path}/shared"')
+    registry.reload()
+    handle = registry.get()
+    assert handle is not None
+    handle.intake("ingest", "json", columns=True).drop("not_ok")
+    worker = Monitor(reference(), shared_directory=tmp_path / "shared" / handle.name)
+    worker.count_payloads(lambda: [PayloadCounts(way="middleware", protocol="json", payloads=7, decoded=7)])
+    worker.snapshot()
+    found = {each.way: each.payloads for each in handle.snapshot().payloads}
+    assert found == {"ingest": 1, "middleware": 7}
+    worker.close()
     registry.close()
 
 

@@ -238,6 +238,37 @@ def test_an_answer_longer_than_it_says_is_passed_on_as_it_is(at: World) -> None:
             until(lambda: len(at.seen) == 2 * len(request()), "the second request to arrive")
         until(lambda: intake.drain(10) and intake.counts().decoded == 1, "the first to be decoded")
         assert intake.counts().payloads == 1, "from then on nothing is certain, so nobody watches"
+    assert at.gave_up == 1
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        b"Content-Length: 2\r\nContent-Length: 3\r\n",
+        b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n",
+        b"Odd : header\r\n",
+    ],
+)
+def test_a_request_that_cannot_be_followed_is_passed_on_and_counted_with_those_that_wait(
+    at: World, headers: bytes
+) -> None:
+    odd = f"POST {PATH} HTTP/1.1\r\n".encode() + headers + b"\r\n{}"
+    sent = request() + odd + request()
+    with watched() as (_, intake), connect(at.proxy(at.scripted(after=1 << 30), lambda *_: intake)) as client:
+        client.sendall(sent)
+        until(lambda: bytes(at.seen) == sent, "all to be passed on")
+        until(lambda: intake.counts().dropped.get("unfollowed") == 2, "both to be counted")
+        assert intake._bytes == 0
+    assert at.gave_up == 1
+
+
+def test_what_is_no_http_1_is_passed_on_and_told(at: World) -> None:
+    preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+    with watched() as (_, intake):
+        with connect(at.proxy(at.scripted(b"settings"), lambda *_: intake)) as client:
+            client.sendall(preface)
+            assert received(client, 8) == b"settings"
+        assert (bytes(at.seen), at.gave_up, intake.counts().payloads) == (preface, 1, 0)
 
 
 def test_an_answer_that_ends_with_its_connection_is_decoded(at: World) -> None:

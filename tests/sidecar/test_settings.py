@@ -17,6 +17,8 @@ from driftgauge.sidecar.settings_sources import environment_name
 
 # A value other than the default for each kind of field, as a variable has it.
 OTHER: dict[str, str] = {
+    "otel.protocol": "grpc",
+    "otel.preset": "datadog",
     "server.listen": "127.0.0.1:9200",
     "server.uds_mode": "600",
     "server.token_for": "remote_writes",
@@ -156,6 +158,17 @@ WRONG = {
         {"DRIFTGAUGE_DEFAULTS__WINDOWS": "24 hrs"},
         "defaults.windows[0] must be a number of rows such as '10000 rows', or a length of time such as "
         "'24h', got '24 hrs' (DRIFTGAUGE_DEFAULTS__WINDOWS)",
+    ),
+    "upstream with a path": (
+        {"DRIFTGAUGE_PROXY__LISTEN": ":80", "DRIFTGAUGE_PROXY__UPSTREAM": "http://m:8080/v1"},
+        "proxy.upstream must be http://host:port, https://host:port or unix:/path of a socket; it has no "
+        "path, query or user, because requests are passed on as they are, got 'http://m:8080/v1' "
+        "(DRIFTGAUGE_PROXY__UPSTREAM)",
+    ),
+    "mode of a socket": (
+        {"DRIFTGAUGE_SERVER__UDS_MODE": "6600x"},
+        "server.uds_mode must match pattern '^[0-7]{3}$', got '6600x' "
+        "(DRIFTGAUGE_SERVER__UDS_MODE); it is: who may use the socket, octal",
     ),
     "half of two": (
         {"DRIFTGAUGE_SERVER__TLS_KEY": "k"},

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from driftgauge._paths import path_pattern
 from driftgauge.errors import ConfigError
 
-__all__ = ["Route", "check_routes", "path_pattern"]
+__all__ = ["Route", "check_routes"]
 
 _METHOD: Final = re.compile(r"[A-Z]+\Z")
-_PLACE: Final = re.compile(r"\*\*|\*|\{[A-Za-z_][A-Za-z0-9_]*\}|[^*{}]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,32 +63,7 @@ class Route:
 
     def matches(self, method: str, path: str) -> bool:
         """Whether a request is one of these."""
-        return method in self.methods and path_pattern(self.path).match(path) is not None
-
-
-def path_pattern(path: str) -> re.Pattern[str]:
-    """The regular expression of a path with ``{name}``, ``*`` and ``**``.
-
-    Raises
-    ------
-    ConfigError
-        When *path* is not one.
-
-    Examples
-    --------
-    >>> bool(path_pattern("/models/*/infer").match("/models/fraud/infer"))
-    True
-    >>> bool(path_pattern("/models/*/infer").match("/models/a/b/infer"))
-    False
-    """
-    if not isinstance(path, str) or not path.startswith(("/", "**")):
-        message = f"path must start with a slash, got {path!r}; the path of every request is '/**'"
-        raise ConfigError(message)
-    places = _PLACE.findall(path)
-    if "".join(places) != path:
-        message = f"path has a brace that is not a {{name}}, got {path!r}"
-        raise ConfigError(message)
-    return re.compile("".join(map(_expression, places)) + r"\Z", re.DOTALL)
+        return method in self.methods and path_pattern(self.path).fullmatch(path) is not None
 
 
 def check_routes(routes: Iterable[Route]) -> tuple[Route, ...]:
@@ -108,9 +83,3 @@ def check_routes(routes: Iterable[Route]) -> tuple[Route, ...]:
 
 def _is_method(method: object) -> bool:
     return isinstance(method, str) and _METHOD.match(method) is not None
-
-
-def _expression(place: str) -> str:
-    if place == "**":
-        return ".*"
-    return "[^/]+" if place == "*" or place.startswith("{") else re.escape(place)

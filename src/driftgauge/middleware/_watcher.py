@@ -6,11 +6,12 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
+from driftgauge._paths import path_pattern
 from driftgauge._payload_intake import Intake
 from driftgauge._payload_sources import add_payloads
 from driftgauge.errors import ConfigError
 from driftgauge.middleware._exchange import Exchange, Line
-from driftgauge.middleware._routes import Route, check_routes, path_pattern
+from driftgauge.middleware._routes import Route, check_routes
 from driftgauge.protocols import Limits, decoder
 from driftgauge.snapshot import PayloadCounts
 
@@ -75,7 +76,7 @@ class Watcher:
     def begin(self, method: str, path: str) -> Exchange | None:
         """The exchange of a request; None when no route has it, or it is not looked into."""
         for methods, pattern, line in self._found:
-            if method in methods and pattern.match(path):
+            if method in methods and pattern.fullmatch(path):
                 return line.begin(path)
         return None
 

@@ -68,7 +68,8 @@ class OpenInferenceGrpc(BaseDecoder):
         tensors = []
         for place, each in enumerate(listed):
             datatype = each.datatype
-            shape = check_shape(list(each.shape), datatype, self.limits)
+            # one more than there may be: a dimension takes a byte, and 24 in a list
+            shape = check_shape(list(each.shape[: self.limits.depth + 1]), datatype, self.limits)
             if raws:
                 values: Any = raw_values(memoryview(raws[place]), datatype, shape)
             else:

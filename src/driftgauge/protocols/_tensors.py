@@ -63,7 +63,7 @@ def check_shape(shape: Any, datatype: Any, limits: Limits) -> tuple[int, ...]:
     if type(shape) is not list or not all(type(size) is int and size >= 0 for size in shape):
         raise Unfit(reason="wrong_shape", detail="a shape is not a list of whole numbers of at least 0")
     if len(shape) > limits.depth:
-        raise Unfit(reason="too_deep", detail=f"{len(shape)} dimensions; at most {limits.depth}")
+        raise Unfit(reason="too_deep", detail=f"more than {limits.depth} dimensions")
     if type(datatype) is not str or datatype not in DATATYPES:
         raise Unfit(reason="unsupported_datatype", detail="a datatype is not one of the protocol's")
     return tuple(shape)

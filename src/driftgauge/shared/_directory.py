@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
-from pathlib import Path
 from typing import Final
 
 from driftgauge._evaluate import DEFAULT_MIN_ROWS, evaluate
@@ -90,7 +89,7 @@ class SharedDirectory:
         self._noted: set[str] = set()
         detector = detector_of(reference, budget, min_effect, weights, None)
         self._shares = shares_of_features(detector, len(reference.names))
-        self._member = Member(Path(path), reference, detector, self._failed, self._note, time.sleep)
+        self._member = Member(path, reference, detector, self._failed, self._note, time.sleep)
 
     def __repr__(self) -> str:
         """Where it is, and of which model."""

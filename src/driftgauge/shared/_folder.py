@@ -20,11 +20,12 @@ from driftgauge.shared._packing import FORMAT
 from driftgauge.shared._publication import Publication, Sizes
 from driftgauge.shared._slots import is_alive, read_newest
 
-__all__ = ["Failed", "Folder", "Own", "Present"]
+__all__ = ["EVIDENCE", "Failed", "Folder", "Own", "Present"]
 
 PROCESS: Final = ".dgw"
 DEPARTED: Final = "departed.dgs"
 LOCK: Final = "lock"
+EVIDENCE: Final = "evidence-"
 
 Failed = Callable[[BaseException], None]
 Own = tuple[str, Publication] | None
@@ -44,7 +45,7 @@ class Folder:
 
     Parameters
     ----------
-    path : Path
+    path : str or path
         Of the shared directory. Each reference, and each format, has a folder of its own in it: what was
         counted with another one is set aside, and is there when that comes back.
     sizes : Sizes
@@ -54,11 +55,17 @@ class Folder:
     Raises
     ------
     ConfigError
-        When the folder cannot be made.
+        When *path* is no path, or the folder cannot be made.
     """
 
-    def __init__(self, path: Path, sizes: Sizes, failed: Failed) -> None:
-        self.path = path / f"{sizes.reference_id[:16]}.{FORMAT}"
+    def __init__(self, path: str | os.PathLike[str], sizes: Sizes, failed: Failed) -> None:
+        if not isinstance(path, (str, os.PathLike)) or not str(path):
+            message = (
+                f"shared_directory must be the path of a folder, got {path!r}; "
+                "use one that all processes of the model share, such as '/run/driftgauge/churn'"
+            )
+            raise ConfigError(message)
+        self.path = Path(path) / f"{sizes.reference_id[:16]}.{FORMAT}"
         self.sizes = sizes
         self.failed = failed
         self._known: dict[str, tuple[int, Publication]] = {}
@@ -240,7 +247,13 @@ class Folder:
         """Have nobody counted anything. The lock is held. The epoch from which on rows count."""
         epoch = self.departed()[0].epoch + 1
         self.put(DEPARTED, Departed.nobody(self.sizes, epoch).to_bytes())
+        for weighed in self.evidence():
+            weighed.unlink(missing_ok=True)
         return epoch
+
+    def evidence(self) -> list[Path]:
+        """Files of evidence: one for each budget that there ever was since the directory was reset."""
+        return list(self.path.glob(f"{EVIDENCE}*"))
 
 
 READ_ONLY: Final = 30  # errno of a file system that is mounted for reading only

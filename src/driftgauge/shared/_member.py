@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
+from os import PathLike
 from typing import Final
 
 from driftgauge._window_specs import WindowSpec
@@ -15,6 +15,7 @@ from driftgauge.shared._folder import Folder, Own
 from driftgauge.shared._merged import Merged, merged, merged_states, specs_of_all
 from driftgauge.shared._publication import Publication, Sizes
 from driftgauge.shared._slots import SlotFile
+from driftgauge.shared._turns import Turns
 from driftgauge.shared._weighing import SharedDetector, Weighing
 from driftgauge.snapshot import DriftSnapshot
 
@@ -37,7 +38,7 @@ class Member:
 
     Parameters
     ----------
-    path : Path
+    path : str or path
         The shared directory.
     reference : Reference
     detector : SharedDetector or None
@@ -55,7 +56,7 @@ class Member:
 
     def __init__(
         self,
-        path: Path,
+        path: str | PathLike[str],
         reference: Reference,
         detector: object | None,
         failed: Callable[[str, BaseException], None],
@@ -73,6 +74,7 @@ class Member:
         self._failed = failed
         self._pause = pause
         self.folder = Folder(path, self._sizes, self._file_failed)
+        self.turns = Turns(self.folder.path, self._file_failed)
         self._weighing = None
         if detector is not None:
             self._weighing = Weighing(
@@ -92,10 +94,19 @@ class Member:
         """How often the directory was reset: rows that were counted before are not counted any more."""
         return self.folder.departed()[0].epoch
 
+    @property
+    def removed(self) -> bool:
+        """Whether somebody has removed the file of this process, and others no longer know what it said."""
+        return self._file is not None and self._file.removed
+
     def publish(self, said: Publication) -> bool:
         """Have everybody know what this process says. False when the disk refuses; what was said stands."""
         try:
+            if self.removed and self._file is not None:
+                self._file.close()
+                self._file = None
             if self._file is None:
+                self.folder.path.mkdir(parents=True, exist_ok=True)  # whoever removed the file, may be all
                 self._file = SlotFile(self.folder.path / self.name, said.to_bytes())
             else:
                 self._file.write(said.to_bytes())
@@ -120,6 +131,12 @@ class Member:
         except Exception as error:
             self._file_failed(error)
 
+    def weighed_anew(self, own: Own) -> DriftSnapshot | None:
+        """The evidence, if somebody has weighed it since this was asked."""
+        if self._weighing is None or not self._weighing.changed():
+            return None
+        return self._weighing.snapshot(self.folder.present(own))
+
     def everybody(self, own: Own, specs: Sequence[WindowSpec] | None, now_seconds: float) -> Everybody:
         """The merged truth. Without *specs*, in the windows that somebody has."""
         present = self.folder.present(own)
@@ -131,8 +148,6 @@ class Member:
 
     def states(self, own: Own, specs: Sequence[WindowSpec] | None, now_seconds: float) -> list[WindowState]:
         """The merged windows as states; the first carries the evidence."""
-        from dataclasses import replace
-
         present = self.folder.present(own)
         chosen = specs_of_all(present) if specs is None else specs
         states = merged_states(present, chosen, self._sizes, now_seconds)
@@ -173,6 +188,7 @@ class Member:
         if self._file is not None:
             self._file.close()
         self._file = None
+        self.turns.after_fork_in_child()
         self.folder.after_fork_in_child()
         self.name = self.folder.new_name()
 

@@ -10,7 +10,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from os import PathLike
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -20,10 +19,11 @@ from driftgauge._frozen import Frozen
 from driftgauge._window_specs import WindowSpec
 from driftgauge._window_state import WindowState
 from driftgauge.cells import Counts, Floats
-from driftgauge.errors import ConfigError
 from driftgauge.reference import Reference
 from driftgauge.shared._member import Member
 from driftgauge.shared._publication import Publication, Totals
+from driftgauge.shared._turns import Turns
+from driftgauge.snapshot import DriftSnapshot
 
 __all__ = ["SPEAK_SECONDS", "Sharing"]
 
@@ -66,13 +66,7 @@ class Sharing:
         note: Callable[[str, str], None],
         timer: Callable[[], float] = time.monotonic,
     ) -> None:
-        if not isinstance(path, (str, PathLike)) or not str(path):
-            message = (
-                f"shared_directory must be the path of a folder, got {path!r}; "
-                "use one that all processes of the model share, such as '/run/driftgauge/churn'"
-            )
-            raise ConfigError(message)
-        self._member = Member(Path(path), reference, detector, failed, note, time.sleep)
+        self._member = Member(path, reference, detector, failed, note, time.sleep)
         self._timer = timer
         self._started = False
         self.begin()
@@ -89,6 +83,9 @@ class Sharing:
         self._epoch = self._member.epoch
         self._last: Publication | None = None
         self._told = True
+        self._begin_evidence()
+
+    def _begin_evidence(self) -> None:
         self._ecell_rows: Totals = np.zeros(0, np.int64)
         self._bucket_rows: Totals = np.zeros(0, np.int64)
         self._arrivals: deque[tuple[float, float]] = deque(maxlen=ARRIVALS)
@@ -127,6 +124,8 @@ class Sharing:
         taken : tuple or None
             What the detector has taken in since the last time, from `DriftScore.take`.
         """
+        if self._member.removed:
+            self._begin_evidence()  # others have let go of these rows, and would weigh them again
         if taken is not None:
             counts, buckets, first_seconds = taken
             if not self._ecell_rows.size:
@@ -160,6 +159,15 @@ class Sharing:
         if add_up:
             self._added_up = self._spoke
         self._member.look(self._member.own(self._last), now_seconds, add_up=add_up)
+
+    @property
+    def turns(self) -> Turns:
+        """Which of the processes reports for all."""
+        return self._member.turns
+
+    def weighed_anew(self) -> DriftSnapshot | None:
+        """The evidence of all, if it was weighed since this was asked, by whichever process."""
+        return self._member.weighed_anew(self._member.own(self._last))
 
     def freeze(self, specs: Sequence[WindowSpec], now_seconds: float, shares: Floats | None) -> Frozen:
         """All that all processes have counted, for an evaluation."""

@@ -82,6 +82,11 @@ class SlotFile:
             done = os.pwrite(self._file, left, offset)
             left, offset = left[done:], offset + done
 
+    @property
+    def removed(self) -> bool:
+        """Whether somebody has removed the file, so that nobody reads it: what tidies up /tmp, say."""
+        return self._file >= 0 and os.fstat(self._file).st_nlink == 0
+
     def close(self) -> None:
         """Give the file out of hand: what it says is then what a process said that is gone.
 

@@ -21,7 +21,7 @@ from driftgauge.budget import Budget
 from driftgauge.cells import Counts
 from driftgauge.errors import StateError
 from driftgauge.shared._departed import Departed
-from driftgauge.shared._folder import Failed, Folder, Own, Present, stamp_of
+from driftgauge.shared._folder import EVIDENCE, Failed, Folder, Own, Present, stamp_of
 from driftgauge.shared._packing import pack, unpack
 from driftgauge.shared._publication import Publication, Totals, add_totals
 from driftgauge.snapshot import DriftSnapshot
@@ -111,12 +111,13 @@ class Weighing:
     ) -> None:
         self._folder = folder
         self._detector = detector.restored(detector.state())
-        self._name = f"evidence-{_settings(detector)}.dgs"
+        self._name = f"{EVIDENCE}{_settings(detector)}.dgs"
         self._failed = failed
         self._note = note
         self._schedule = Schedule(detector.budget.evaluate_seconds)
         self._read: tuple[tuple[int, ...], Weighed | None] = ((), None)
         self._told: tuple[Weighed | None, DriftSnapshot] | None = None
+        self._asked: Weighed | None = None
 
     def look(self, own: Own, now_seconds: float) -> None:
         """Weigh what has come, if there is something, it is time, and nobody else is just doing it."""
@@ -169,6 +170,11 @@ class Weighing:
         )
         return detector
 
+    def changed(self) -> bool:
+        """Whether the evidence is another than when this was asked last."""
+        before, self._asked = self._asked, self._current()
+        return self._asked is not before
+
     def forget(self, own: Own, now_seconds: float) -> None:
         """Have no evidence of all rows that have come. The lock is held."""
         self._put(self._nothing(self._folder.present(own), now_seconds))
@@ -198,7 +204,7 @@ class Weighing:
     def _beginning(self, present: Present, now_seconds: float) -> Weighed:
         """No evidence yet, and all rows wait, except those that were weighed with other settings."""
         begun = self._nothing(present, now_seconds)
-        if any(self._folder.path.glob("evidence-*.dgs")):
+        if self._folder.evidence():
             return begun
         nobody = np.zeros_like(begun.ecell_rows), np.zeros_like(begun.bucket_rows)
         return replace(begun, ecell_rows=nobody[0], bucket_rows=nobody[1], rows={})

@@ -12,20 +12,21 @@ import asyncio
 import contextlib
 import logging
 import signal
-import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final
 
-from driftgauge import kernels
 from driftgauge.errors import ConfigError, MissingExtraError
 from driftgauge.sidecar.api_description import description
 from driftgauge.sidecar.auth import Guard
+from driftgauge.sidecar.door import Door
 from driftgauge.sidecar.http import Api, guarded
 from driftgauge.sidecar.listener import Tls, open_sites
 from driftgauge.sidecar.models import Change, ModelRegistry
 from driftgauge.sidecar.page import page_routes
 from driftgauge.sidecar.settings import SidecarSettings
+from driftgauge.sidecar.telemetry import telemetry_of
+from driftgauge.sidecar.upkeep import compiled, guarded_call, look_for_ever, save_for_ever
 from driftgauge.sidecar.ways import Way, ways_of
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ KEEP_ALIVE_SECONDS: Final = 75.0
 LINGER_SECONDS: Final = 5.0
 # Traffic does not wait longer than this for references that are read, from a slow disk say.
 LOAD_SECONDS: Final = 10.0
-WARM_UP_SECONDS: Final = 120.0
+COUNT_SECONDS: Final = 2.0
 
 _log = logging.getLogger("driftgauge.sidecar")
 
@@ -69,6 +70,9 @@ class Sidecar:
             if server.tls_certificate
             else None
         )
+        self._door = Door(server.max_connections)
+        self._telemetry = telemetry_of(settings.otel, registry)
+        self._servers: list[asyncio.AbstractServer] = []
         self._runner: web.AppRunner | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._started: list[Way] = []
@@ -93,14 +97,18 @@ class Sidecar:
             await asyncio.wait([loading], timeout=LOAD_SECONDS)
             if not loading.done():
                 _log.warning("models take long to load; traffic does not wait for them")
+            if self._telemetry is not None:
+                await loop.run_in_executor(None, self._telemetry.begin)
             for way in self.ways:
                 self._started.append(way)
                 await way.start()
             self._tasks = [
                 loop.create_task(self._get_ready(loading)),
-                loop.create_task(self._save_for_ever()),
-                loop.create_task(self._look_for_ever()),
+                loop.create_task(look_for_ever(self.settings.reload.interval, self.reload)),
             ]
+            if self.settings.state.directory:
+                saving = save_for_ever(self.settings.state.save_interval, self._save)
+                self._tasks.append(loop.create_task(saving))
         except BaseException:
             await self.stop(0)
             raise
@@ -109,7 +117,8 @@ class Sidecar:
         from aiohttp import web
 
         server, limits = self.settings.server, self.settings.limits
-        app = web.Application(middlewares=[guarded(self._guard)], client_max_size=limits.body_bytes)
+        middlewares = [self._door.middleware(), guarded(self._guard)]
+        app = web.Application(middlewares=middlewares, client_max_size=limits.body_bytes)
         app.add_routes(Api(self.registry, self, self.reload, lambda: description(self.ways)).routes())
         app.add_routes(page_routes(self.registry))
         app.on_response_prepare.append(_sign)
@@ -133,7 +142,8 @@ class Sidecar:
             shutdown_timeout=server.drain,
         )
         await self._runner.setup()
-        self.places, self.ports = await open_sites(self._runner, server, self._tls)
+        self._door.server = self._runner.server
+        self._servers, self.places, self.ports = await open_sites(self._door, server, self._tls)
         _log.info("listening on %s", ", ".join(self.places))
 
     async def _get_ready(self, loading: asyncio.Future[Any]) -> None:
@@ -141,39 +151,12 @@ class Sidecar:
         await asyncio.wait([loading])
         if loading.exception() is not None:
             _log.error("models could not be loaded", exc_info=loading.exception())
-        if not await self._compiled():
+        if not await compiled():
             _log.warning("kernels are not compiled; NumPy counts meanwhile, more slowly")
         if self.why_not_ready == "starting":
             self.why_not_ready = ""
             models = ", ".join(self.registry.names()) or "none"
             _log.info("ready; models: %s", models)
-
-    @staticmethod
-    async def _compiled() -> bool:
-        """Compile, which takes 10 s of a core where nothing is on disk; whether that went well in time."""
-        loop = asyncio.get_running_loop()
-        compiling: asyncio.Future[bool] = loop.create_future()
-
-        def end(well: bool) -> None:
-            if not compiling.done():
-                compiling.set_result(well)
-
-        def work() -> None:
-            try:
-                kernels.warm_up()
-                well = True
-            except Exception:
-                _log.exception("kernels could not be compiled")
-                well = False
-            with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
-                loop.call_soon_threadsafe(end, well)
-
-        # A daemon and not one of asyncio's threads: whoever stops now does not wait for the compiler.
-        threading.Thread(target=work, name="driftgauge-warm-up", daemon=True).start()
-        try:
-            return await asyncio.wait_for(compiling, WARM_UP_SECONDS)
-        except TimeoutError:
-            return False
 
     # ------------------------------------------------------------------ meanwhile
 
@@ -188,36 +171,8 @@ class Sidecar:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._loader, lambda: self.registry.reload(again=again))
 
-    async def _look_for_ever(self) -> None:
-        interval = self.settings.reload.interval
-        while interval:
-            await asyncio.sleep(interval)
-            await self._guarded(lambda: self.reload(again=False), "looking for changed references")
-
-    async def _save_for_ever(self) -> None:
-        """Save so often that what is lost by a kill came in within one interval.
-
-        From the beginning of one save to the end of the next is a pause and two saves, so that is what the
-        interval covers: a third for saves that take longer than the one before, and a tenth of it for rows
-        that wait to be counted.
-        """
-        interval = self.settings.state.save_interval
-        loop = asyncio.get_running_loop()
-        took = 0.0
-        while self.settings.state.directory:
-            await asyncio.sleep(max(0.9 * interval - 3 * took, interval / 4))
-            begun = loop.time()
-            await self._guarded(
-                lambda: loop.run_in_executor(self._saver, self.registry.save), "saving windows"
-            )
-            took = loop.time() - begun
-
-    @staticmethod
-    async def _guarded(call: Callable[[], Any], what: str) -> None:
-        try:
-            await call()
-        except Exception:
-            _log.exception("%s failed; it is tried again", what)
+    def _save(self) -> Any:
+        return asyncio.get_running_loop().run_in_executor(self._saver, self.registry.save)
 
     # ------------------------------------------------------------------ stop
 
@@ -236,6 +191,9 @@ class Sidecar:
         # What has a port of its own takes nothing new; what is posted here still has somebody who takes it.
         apart = [way for way in self._started if not way.routes()]
         await self._stop_ways(apart, drain)
+        for server in self._servers:
+            server.close()
+        self._door.close()
         if self._runner is not None:
             self._runner._shutdown_timeout = max(0.0, end - loop.time())
             await self._runner.cleanup()
@@ -247,11 +205,18 @@ class Sidecar:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks = []
-        await asyncio.to_thread(self.registry.close)
+        await asyncio.to_thread(self._end)
         self._saver.shutdown(wait=False)
         self._loader.shutdown(wait=False)
         if f"unix:{self.settings.server.uds}" in self.places:  # or it is the socket of another process
             self._remove_socket()
+
+    def _end(self) -> None:
+        """Count what waits, tell it, save it."""
+        if self._telemetry is not None:
+            self.registry.drain(COUNT_SECONDS)
+            self._telemetry.close()
+        self.registry.close()
 
     async def _stop_ways(self, ways: Sequence[Way], drain_seconds: float) -> None:
         results = await asyncio.gather(*(way.stop(drain_seconds) for way in ways), return_exceptions=True)
@@ -278,7 +243,7 @@ class Sidecar:
             asked.set()
 
         def again() -> None:
-            task = loop.create_task(self._guarded(self.reload, "reloading"))
+            task = loop.create_task(guarded_call(self.reload, "reloading"))
             reloads.add(task)
             task.add_done_callback(reloads.discard)
 
@@ -301,7 +266,7 @@ class Sidecar:
             _log.warning("stopping at once; open requests are cut off")
             stopping.cancel()
             await asyncio.gather(stopping, return_exceptions=True)
-            await asyncio.to_thread(self.registry.close)
+            await asyncio.to_thread(self._end)
         elif (error := stopping.exception()) is not None:
             raise error
         _log.info("stopped")

@@ -92,7 +92,11 @@ class Guard:
         if write and _from_another_site(request):
             return 403, "cross_site", "a page of another site must not write here"
         local_socket, local = _whence(request)
-        if local_socket or not self._needed(write or _is_state(request), local):
+        if local_socket:
+            return None
+        if not self._needed(write or _is_state(request), local):
+            if write and _by_a_name_of_any_site(request):
+                return 403, "cross_site", "a page that writes here without a token must be of localhost"
             return None
         if not self._token:
             return (
@@ -140,8 +144,28 @@ def _from_another_site(request: web.Request) -> bool:
     """Whether a browser sent this for a page of another site, which needs no permission to post a form."""
     if request.headers.get("Sec-Fetch-Site", "none") in ("cross-site", "same-site"):
         return True
-    origin = request.headers.get("Origin")
-    return origin is not None and urlsplit(origin).netloc != request.headers.get("Host", "")
+    return "Origin" in request.headers and _origin(request)[0] != request.headers.get("Host", "")
+
+
+def _by_a_name_of_any_site(request: web.Request) -> bool:
+    """Whether it is of a page by a name that anybody may have led to this host: its origin proves nothing."""
+    if "Origin" not in request.headers:
+        return False
+    host = _origin(request)[1]
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return host != "localhost"
+    return False
+
+
+def _origin(request: web.Request) -> tuple[str, str]:
+    """Place and host of the page that sent it, as far as they can be read."""
+    try:
+        url = urlsplit(request.headers["Origin"])
+        return url.netloc, url.hostname or ""
+    except ValueError:
+        return "an origin that is none", ""
 
 
 def _token_of(header: str) -> bytes | None:

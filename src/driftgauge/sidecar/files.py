@@ -42,7 +42,6 @@ class _Followed:
         self.model = settings.model
         self.begin = settings.begin
         self.sample = settings.sample
-        self.mapping = settings.mapping
         self.poll_seconds = max(SHORTEST_POLL_SECONDS, settings.poll)
         self.decoder = Refusable(_decoder_of(settings, limits))
         self.source: Source | None = None
@@ -138,7 +137,7 @@ class FilesWay:
         if handle is not each.handle:
             self._attach(each, handle)
         assert each.source is not None
-        intake = intake_of(handle, "file", each.decoder, mapping=each.mapping, sample=each.sample)
+        intake = intake_of(handle, "file", each.decoder, sample=each.sample)
         both_halves = each.decoder.both_halves
         lines = 0
         with contextlib.closing(each.source.new()) as chunks:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import logging
+import math
 import os
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -62,7 +63,7 @@ class _Teller:
 
     def tell(self, path: str, error: OSError) -> None:
         now = time.monotonic()
-        if now - self._told.get(path, now - LOG_SECONDS) >= LOG_SECONDS:
+        if now - self._told.get(path, -math.inf) >= LOG_SECONDS:
             if len(self._told) > MOST_GONE:
                 self._told.clear()
             self._told[path] = now

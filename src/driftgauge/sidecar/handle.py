@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from driftgauge._payload_intake import Intake
+from driftgauge._payload_sources import add_payloads
 from driftgauge.budget import one_false_alert
 from driftgauge.monitor import Monitor
 from driftgauge.protocols import Decoder, decoder
 from driftgauge.reference import Reference
 from driftgauge.sidecar.settings import LimitSettings, ModelSettings, SidecarSettings
 from driftgauge.sidecar.settings_types import window_of
-from driftgauge.snapshot import PayloadCounts, Snapshot
+from driftgauge.snapshot import Crossing, PayloadCounts, Snapshot
 
 __all__ = ["ModelHandle", "Watched"]
 
@@ -91,11 +92,14 @@ class ModelHandle:
         self._monitor = monitor
         self._attached = dict(attached)
         self._takers: dict[str, Callable[[], bytes]] = {}
-        self._intakes: dict[tuple[str, str, str, float], Intake] = {}
+        self._intakes: dict[tuple[str, str, str, float, Decoder | None], Intake] = {}
         self._errors: Counter[str] = Counter()
         self._observed = 0
         self._saved: tuple[int, float] = (-1, 0.0)
+        self._listeners: tuple[Callable[[Crossing], object], ...] = ()
+        self._heard: Callable[[], None] | None = None
         self._lock = threading.Lock()
+        monitor.count_payloads(self._payloads)
 
     def __repr__(self) -> str:
         return f"<ModelHandle {self.name!r}: {self._monitor!r}>"
@@ -131,7 +135,7 @@ class ModelHandle:
         columns : bool
             Rows come as columns only, so nothing is to be decoded.
         own : Decoder, optional
-            Of a way that brings one; *protocol* is what counters call it.
+            Of a way that brings one; *protocol* is what counters call it. Another one has another intake.
         mapping : mapping, optional
             For the protocol ``'mapping'``.
         sample : float
@@ -142,7 +146,7 @@ class ModelHandle:
         ConfigError
             When one of them is wrong.
         """
-        key = (way, protocol, repr(sorted((mapping or {}).items())), sample)
+        key = (way, protocol, repr(sorted((mapping or {}).items())), sample, own)
         with self._lock:
             if key not in self._intakes:
                 limits = self._limits.of_payloads()
@@ -193,16 +197,29 @@ class ModelHandle:
         errors = dict(found.internal_errors)
         for stage, count in list(self._errors.items()):
             errors[stage] = errors.get(stage, 0) + count
-        return replace(found, model=self.name, payloads=self._payloads(), internal_errors=errors)
+        return replace(found, model=self.name, internal_errors=errors)
 
     def _payloads(self) -> tuple[PayloadCounts, ...]:
         with self._lock:
             counts = [intake.counts() for intake in self._intakes.values()]
-        merged: dict[tuple[str, str], PayloadCounts] = {}
-        for each in counts:
-            key = (each.way, each.protocol)
-            merged[key] = _sum(merged[key], each) if key in merged else each
-        return tuple(merged[key] for key in sorted(merged))
+        return add_payloads(sorted(counts, key=lambda each: (each.way, each.protocol)))
+
+    def listen(self, listener: Callable[[Crossing], object]) -> Callable[[], None]:
+        """Have *listener* told of scores that cross 1, whichever monitor is in force, until stopped."""
+        with self._lock:
+            if not self._heard:  # a monitor nobody listens to compares nothing
+                self._heard = self._monitor.listen(self._tell)
+            self._listeners = (*self._listeners, listener)
+
+        def stop() -> None:
+            self._listeners = tuple(each for each in self._listeners if each is not listener)
+
+        return stop
+
+    def _tell(self, crossing: Crossing) -> None:
+        named = replace(crossing, model=self.name)
+        for listener in self._listeners:
+            listener(named)
 
     def count_error(self, stage: str) -> None:
         """Count what went wrong outside the monitor: ``reload`` or ``state``."""
@@ -219,6 +236,10 @@ class ModelHandle:
             self._saved = (-1, 0.0)
             for name, content in attached.items():
                 self._attached.setdefault(name, content)
+            if self._heard:
+                self._heard()
+                self._heard = monitor.listen(self._tell)
+            monitor.count_payloads(self._payloads)
             for intake in intakes:
                 intake.switch(monitor)
         for intake in intakes:
@@ -252,17 +273,3 @@ class ModelHandle:
         for intake in intakes:
             intake.close()
         self._monitor.close()
-
-
-def _sum(one: PayloadCounts, other: PayloadCounts) -> PayloadCounts:
-    """Counts of two routes of one protocol."""
-    parts: dict[str, Any] = {
-        name: _added(getattr(one, name), getattr(other, name))
-        for name in ("undecodable", "dropped", "without_outputs", "forwarded")
-    }
-    return replace(one, payloads=one.payloads + other.payloads, decoded=one.decoded + other.decoded, **parts)
-
-
-def _added(one: dict[str, int], other: dict[str, int]) -> dict[str, int]:
-    """Sums by key; a reason that is counted at 0 stays, so that its series is there before it is needed."""
-    return {key: one.get(key, 0) + other.get(key, 0) for key in {**one, **other}}

@@ -237,6 +237,7 @@ class Api:
         answer = {
             "ready": not self._condition.why_not_ready,
             "models": models,
+            "of_no_model": self._registry.strays(),
             "troubles": list(self._registry.troubles()),
         }
         return told(200, _plain(answer))

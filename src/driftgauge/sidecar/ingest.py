@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from driftgauge.errors import MissingExtraError
 from driftgauge.protocols import Limits, Message, Names
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from driftgauge.sidecar.settings import IngestSettings
 
 __all__ = ["IngestWay", "read_observations"]
+
+Answer = TypeVar("Answer")
 
 _FORMS: Final = {
     **dict.fromkeys(JSON_TYPES, "json"),
@@ -80,30 +82,26 @@ class IngestWay:
         if isinstance(body, str):
             return self._refused(request.query.get("model", ""), form, body, _HELP[body])
         message = message_of(request, body)
-        asked = request.query.get("model", "")
+        # By bytes and not by rows: a thousand rows of a thousand features take the loop a second.
+        large = len(body) > IN_A_THREAD_BYTES or form == "arrow" or "content-encoding" in message.headers
+        with self._room.held(len(body)):
+            async with self._parsing if large else contextlib.nullcontext():
+                return await self._answer(message, form, request.query.get("model", ""), large=large)
+
+    async def _answer(self, message: Message, form: str, asked: str, *, large: bool) -> web.Response:
         try:
-            if len(body) <= IN_A_THREAD_BYTES and "content-encoding" not in message.headers:
-                model, value = _parsed(message, form, self._limits)
-            else:
-                async with self._parsing:
-                    model, value = await asyncio.to_thread(_parsed, message, form, self._limits)
+            model, value = await _call(large, _parsed, message, form, self._limits)
         except Unfit as unfit:
             return self._refused(asked, form, unfit.reason, unfit.detail)
         if asked and model and asked != model:
             return self._refused(asked, form, "several_keys", "the body names another model than the query")
-        return await self._take(model or asked, form, value)
-
-    async def _take(self, model: str, form: str, value: Any) -> web.Response:
+        model = model or asked
         handle = self._find(model)
         if handle is None:
             return problem(404, "unknown_model", self._which())
         names = Names.of(handle.reference)
         try:
-            if form == "arrow" or len(value) > 1_000:
-                async with self._parsing:
-                    found = await asyncio.to_thread(read_observations, value, form, names, self._limits)
-            else:
-                found = read_observations(value, form, names, self._limits)
+            found = await _call(large, read_observations, value, form, names, self._limits)
         except Unfit as unfit:
             return self._refused(model, form, unfit.reason, unfit.detail)
         except MissingExtraError as error:
@@ -134,6 +132,10 @@ class IngestWay:
         return problem(
             _STATUS.get(reason, 400), reason, detail, retry_seconds=1 if reason == "queue_full" else 0
         )
+
+
+async def _call(in_a_thread: bool, function: Callable[..., Answer], *arguments: Any) -> Answer:
+    return await asyncio.to_thread(function, *arguments) if in_a_thread else function(*arguments)
 
 
 @contextlib.contextmanager

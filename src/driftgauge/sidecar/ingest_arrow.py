@@ -71,11 +71,8 @@ def _table(pa: Any, reader: Any, side: Side) -> Any:
                 reason="unsupported_datatype",
                 detail=f"the column of a feature is {str(reader.schema.field(place).type)[:40]}",
             )
-    batches, rows = [], 0
+    batches = []
     for batch in reader:
-        rows += batch.num_rows
-        if rows > side.limits.rows:
-            side.check_rows(rows)
         chosen = batch.select(wanted)
         chosen.validate(full=True)  # offsets and indices may point anywhere
         batches.append(chosen)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+from collections.abc import Iterator
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,14 +21,14 @@ BODY_SECONDS: Final = 30.0
 
 
 class BodyRoom:
-    """Memory for bodies that are arriving, over all requests.
+    """Memory for bodies that arrive or wait to be parsed, over all requests.
 
     Parameters
     ----------
     body_bytes : int
         Of one body.
     all_bytes : int
-        Of all that arrive at a time.
+        Of all of them at a time.
     """
 
     def __init__(self, body_bytes: int, all_bytes: int) -> None:
@@ -57,6 +59,15 @@ class BodyRoom:
         finally:
             self.taken -= size
         return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    @contextlib.contextmanager
+    def held(self, size: int) -> Iterator[None]:
+        """Count *size* bytes that have arrived, as long as they wait to be parsed."""
+        self.taken += size
+        try:
+            yield
+        finally:
+            self.taken -= size
 
 
 def headers_of(request: web.Request) -> dict[str, str]:

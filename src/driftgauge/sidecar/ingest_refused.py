@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from driftgauge.protocols import Decoded, Decoder, Message, Names, Undecodable
 
@@ -85,16 +84,6 @@ class Refusable:
         return self._inner.response(message, names, request)
 
 
-def intake_of(
-    handle: ModelHandle,
-    way: str,
-    decoder: Refusable,
-    *,
-    mapping: Mapping[str, Any] | None = None,
-    sample: float = 1.0,
-) -> Intake:
-    """The intake of a model for a way and a decoder; the same each time, after a reload too.
-
-    *mapping* is what the decoder was made with, and tells apart two of one name.
-    """
-    return handle.intake(way, decoder.name, own=decoder, mapping=mapping, sample=sample)
+def intake_of(handle: ModelHandle, way: str, decoder: Refusable, *, sample: float = 1.0) -> Intake:
+    """The intake of a model for a way and a decoder; the same each time, after a reload too."""
+    return handle.intake(way, decoder.name, own=decoder, sample=sample)

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import errno
 import socket
 import ssl
 import stat
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Any, Final
 
 from driftgauge.errors import ConfigError
+from driftgauge.sidecar.door import Door
 from driftgauge.sidecar.settings import ServerSettings
 from driftgauge.sidecar.settings_types import address_of
-
-if TYPE_CHECKING:
-    from aiohttp import web
 
 __all__ = ["Tls", "open_sites"]
 
 BACKLOG: Final = 1_024
+HANDSHAKE_SECONDS: Final = 10.0
 
 
 class Tls:
@@ -83,48 +83,52 @@ class Tls:
 
 
 async def open_sites(
-    runner: web.AppRunner, settings: ServerSettings, tls: Tls | None
-) -> tuple[list[str], list[int]]:
-    """Listen, and say where: URLs for people, and the TCP ports.
+    door: Door, settings: ServerSettings, tls: Tls | None
+) -> tuple[list[asyncio.AbstractServer], list[str], list[int]]:
+    """Listen, and say where: what listens, URLs for people, and the TCP ports.
 
     Raises
     ------
     ConfigError
         A place is taken or cannot be had.
     """
-    from aiohttp import web
-
+    loop = asyncio.get_running_loop()
+    servers: list[asyncio.AbstractServer] = []
     places: list[str] = []
     ports: list[int] = []
     if settings.listen:
         host, port = address_of(settings.listen)
-        context = None if tls is None else tls.context
-        site = web.TCPSite(runner, host, port, ssl_context=context, backlog=BACKLOG)
+        secure: Any = {} if tls is None else {"ssl": tls.context, "ssl_handshake_timeout": HANDSHAKE_SECONDS}
         try:
-            await site.start()
+            server = await loop.create_server(door, host, port, backlog=BACKLOG, **secure)
         except OSError as error:
             why = "is taken" if error.errno == errno.EADDRINUSE else f"cannot be had: {error.strerror}"
             message = (
                 f"server.listen {settings.listen!r} {why}; stop what listens there, or take another port"
             )
             raise ConfigError(message) from error
-        ports = [int(address[1]) for address in runner.addresses if isinstance(address, tuple)]
+        servers.append(server)
+        ports = [int(each.getsockname()[1]) for each in server.sockets]
         name = f"[{host}]" if ":" in host else host
         places.append(f"{'https' if tls else 'http'}://{name}:{ports[0]}")
     if settings.uds:
-        await _open_socket(runner, settings)
+        try:
+            servers.append(await _open_socket(door, settings))
+        except ConfigError:
+            for each in servers:
+                each.close()
+            raise
         places.append(f"unix:{settings.uds}")
-    return places, ports
+    return servers, places, ports
 
 
-async def _open_socket(runner: web.AppRunner, settings: ServerSettings) -> None:
-    from aiohttp import web
-
+async def _open_socket(door: Door, settings: ServerSettings) -> asyncio.AbstractServer:
     path = Path(settings.uds)
     try:
         _clear(path)
-        await web.UnixSite(runner, str(path), backlog=BACKLOG).start()
+        server = await asyncio.get_running_loop().create_unix_server(door, str(path), backlog=BACKLOG)
         path.chmod(int(settings.uds_mode, 8))
+        return server
     except OSError as error:
         message = f"server.uds {settings.uds!r} cannot be had: {error}; give a path in a folder of this user"
         raise ConfigError(message) from error

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -72,6 +73,8 @@ class ModelRegistry:
         self._reloading = threading.Lock()
         self._saving = threading.Lock()
         self._listeners: list[Callable[[], None]] = []
+        self._strays: dict[str, Counter[str]] = {}
+        self._straying = threading.Lock()
 
     # ------------------------------------------------------------------ for the ways in
 
@@ -96,7 +99,26 @@ class ModelRegistry:
         """Have *listener* called, on the thread that reloads, after models have come or gone."""
         self._listeners.append(listener)
 
+    def count_stray(self, way: str, reason: str) -> int:
+        """Count what came in and is of no model, so that no model's counters have it. How many by now.
+
+        Parameters
+        ----------
+        way : str
+        reason : str
+            One of a few words.
+        """
+        with self._straying:
+            counts = self._strays.setdefault(way, Counter())
+            counts[reason] += 1
+            return counts[reason]
+
     # ------------------------------------------------------------------ what there is to say
+
+    def strays(self) -> dict[str, dict[str, int]]:
+        """What `count_stray` has counted, by way and reason."""
+        with self._straying:
+            return {way: dict(counts) for way, counts in self._strays.items()}
 
     def snapshots(self, now_seconds: float | None = None) -> list[Snapshot]:
         """What is known now, one a model, by name."""

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Protocol
 
-from driftgauge.errors import ConfigError
+from driftgauge._paths import path_pattern
 from driftgauge.protocols import decoder
 
 if TYPE_CHECKING:
@@ -16,9 +15,8 @@ if TYPE_CHECKING:
     from driftgauge.sidecar.handle import ModelHandle
     from driftgauge.sidecar.settings import RouteSettings
 
-__all__ = ["Models", "Routes", "path_pattern"]
+__all__ = ["Models", "Routes"]
 
-_PLACE: Final = re.compile(r"\*\*|\*|\{[A-Za-z_][A-Za-z0-9_]*\}|[^*{}]+")
 _LONGEST_KEPT: Final = 256  # a longer path is matched each time: 1,024 of them are kept, and not 64 MB
 
 _log = logging.getLogger("driftgauge.sidecar.proxy")
@@ -31,43 +29,16 @@ class Models(Protocol):
         """The model of a name, or the only one."""
         ...
 
-
-def path_pattern(path: str) -> re.Pattern[str]:
-    """The regular expression of a path: ``{name}`` and ``*`` are all but a slash, ``**`` is anything.
-
-    Raises
-    ------
-    ConfigError
-        When it does not begin with a slash, or has a brace that is no ``{name}``.
-
-    Examples
-    --------
-    >>> match = path_pattern("/v1/models/{model}:predict").fullmatch("/v1/models/fraud:predict")
-    >>> match.groupdict() if match else None
-    {'model': 'fraud'}
-    >>> path_pattern("/predict/*").fullmatch("/predict/a/b")
-    """
-    places = _PLACE.findall(path)
-    names = [place for place in places if place[0] == "{"]
-    if not path.startswith(("/", "**")) or "".join(places) != path or len(names) != len(set(names)):
-        message = (
-            f"routes.path must be a path such as '/v1/models/{{model}}:predict' or '/predict*', got {path!r}"
-        )
-        raise ConfigError(message)
-    return re.compile("".join(map(_expression, places)), re.DOTALL)
-
-
-def _expression(place: str) -> str:
-    if place in ("*", "**"):
-        return "[^/]+" if place == "*" else ".*"
-    return f"(?P<{place[1:-1]}>[^/]+)" if place[0] == "{" else re.escape(place)
+    def count_stray(self, way: str, reason: str) -> int:
+        """Count what is of no model."""
+        ...
 
 
 class _Route:
     def __init__(self, settings: RouteSettings) -> None:
         self.settings = settings
         self.method = settings.method.upper()
-        self.pattern = path_pattern(settings.path)
+        self.pattern = path_pattern(settings.path, "routes.path")
         self.kept: dict[str, tuple[ModelHandle, Intake]] = {}
         decoder(settings.protocol, mapping=settings.mapping or None)  # what is wrong is told now
 
@@ -131,6 +102,7 @@ class Routes:
         return kept[1]
 
     def _tell(self, route: _Route) -> None:
+        self._models.count_stray("proxy", "unknown_model")
         if not self._told:
             self._told = True
             _log.warning(

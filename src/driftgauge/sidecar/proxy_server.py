@@ -8,11 +8,11 @@ import ssl
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
-from urllib.parse import urlsplit
 
 from driftgauge.errors import ConfigError
 from driftgauge.sidecar.proxy_link import Connect, Link, Timeouts
 from driftgauge.sidecar.proxy_tap import Find, Tap
+from driftgauge.sidecar.settings_types import upstream_of
 
 __all__ = ["Proxy", "connector"]
 
@@ -37,25 +37,15 @@ def connector(upstream: str, tls: ssl.SSLContext | None = None, server_name: str
     ConfigError
         When it is none of these, or has a path: paths are passed on as they are.
     """
-    loop_of = asyncio.get_running_loop
-    if upstream.startswith("unix:"):
-        path = upstream.removeprefix("unix:")
-        return lambda protocol: loop_of().create_unix_connection(protocol, path)
     try:
-        url = urlsplit(upstream)
-        port = url.port or (443 if url.scheme == "https" else 80)
-    except ValueError:
-        url, port = urlsplit(""), 0
-    if url.scheme not in ("http", "https") or not url.hostname:
-        message = f"upstream must be a URL such as 'http://127.0.0.1:8080', got {upstream!r}"
-        raise ConfigError(message)
-    if url.path not in ("", "/") or url.query or url.username:
-        message = (
-            f"upstream has a path, a query or a user, got {upstream!r}; requests are passed on as they are"
-        )
-        raise ConfigError(message)
-    host = url.hostname
-    if url.scheme == "http":
+        scheme, host, port = upstream_of(upstream)
+    except ValueError as error:
+        message = f"upstream {error}, got {upstream!r}"
+        raise ConfigError(message) from error
+    loop_of = asyncio.get_running_loop
+    if scheme == "unix":
+        return lambda protocol: loop_of().create_unix_connection(protocol, host)
+    if scheme == "http":
         return lambda protocol: loop_of().create_connection(protocol, host, port)
     context = tls or ssl.create_default_context()
     name = server_name or host
@@ -80,6 +70,8 @@ class Proxy:
         Clients at a time; more get 503. Default 0: no limit.
     failed : callable, optional
         Told of errors of ours, which the traffic does not see.
+    gave_up : callable, optional
+        Called for each connection that cannot be followed.
     """
 
     def __init__(
@@ -91,6 +83,7 @@ class Proxy:
         timeouts: Timeouts | None = None,
         most: int = 0,
         failed: Callable[[Exception], None] | None = None,
+        gave_up: Callable[[], None] = lambda: None,
     ) -> None:
         self._connect = connect
         self._find = find
@@ -98,6 +91,7 @@ class Proxy:
         self._timeouts = timeouts or Timeouts()
         self._most = most
         self._failed = failed
+        self._gave_up = gave_up
         self._links: set[Link] = set()
         self._server: asyncio.AbstractServer | None = None
         self._looker: asyncio.Task[None] | None = None
@@ -112,7 +106,7 @@ class Proxy:
         loop = asyncio.get_running_loop()
 
         def linked() -> asyncio.Protocol:
-            tap = Tap(self._find, self._body_bytes)
+            tap = Tap(self._find, self._body_bytes, self._gave_up)
             return Link(loop, self._connect, tap, self._timeouts, self._links, self._most).client
 
         server = await loop.create_server(linked, host, port, ssl=tls, backlog=BACKLOG)

@@ -46,11 +46,11 @@ class _Exchange:
         "told",
     )
 
-    def __init__(self, method: str, path: str, head: Head, intake: Intake | None) -> None:
+    def __init__(self, method: str, path: str, intake: Intake | None) -> None:
         self.method = method
         self.path = path
-        self.head = head
         self.intake = intake
+        self.head: Head | None = None
         self.asked: bytes | bytearray = b""
         self.answer: bytes | bytearray = b""
         self.answer_head: Head | None = None
@@ -91,13 +91,13 @@ class _Exchange:
 
     def offer(self) -> None:
         """Hand it over, when both halves are complete."""
-        intake, head = self.intake, self.answer_head
-        if intake is None or head is None or not (self.told and self.answered):
+        intake, asked, answered = self.intake, self.head, self.answer_head
+        if intake is None or asked is None or answered is None or not (self.told and self.answered):
             return
         self.intake = None
         intake.give_back(self.size)
-        request = Message(bytes(self.asked), self.head.headers, self.path)
-        intake.put(request, Message(bytes(self.answer), head.headers, self.path))
+        request = Message(bytes(self.asked), asked.headers, self.path)
+        intake.put(request, Message(bytes(self.answer), answered.headers, self.path))
 
 
 def _longer(body: bytes | bytearray, data: bytes) -> bytes | bytearray:
@@ -119,6 +119,9 @@ class Tap:
         Given method and path, the `Intake` of a configured route or None.
     body_bytes : int
         A longer body is not copied, and its payload dropped as ``too_large``.
+    gave_up : callable, optional
+        Called when the traffic cannot be followed. Requests that wait for their answers are dropped as
+        ``unfollowed``; those that come after are not known.
 
     Examples
     --------
@@ -131,11 +134,22 @@ class Tap:
     True
     """
 
-    __slots__ = ("_answers", "_asking", "_body_bytes", "_find", "_pending", "_requests", "failed", "watching")
+    __slots__ = (
+        "_answers",
+        "_asking",
+        "_body_bytes",
+        "_find",
+        "_gave_up",
+        "_pending",
+        "_requests",
+        "failed",
+        "watching",
+    )
 
-    def __init__(self, find: Find, body_bytes: int) -> None:
+    def __init__(self, find: Find, body_bytes: int, gave_up: Callable[[], None] = lambda: None) -> None:
         self._find = find
         self._body_bytes = body_bytes
+        self._gave_up = gave_up
         self._pending: deque[_Exchange] = deque()
         self._asking: _Exchange | None = None
         self._requests = Framer(self._request_head, self._request_body, self._request_end)
@@ -172,7 +186,7 @@ class Tap:
         """Bytes that were passed on to the client. Never raises."""
         self._feed(self._answers, data)
         if self.watching and not self._pending and not self._answers.between:
-            self.close()  # more than the answer's length said: what follows belongs to no request
+            self._give_up()  # more than the answer's length said: what follows belongs to no request
 
     def _feed(self, framer: Framer, data: bytes) -> None:
         if not self.watching:
@@ -182,10 +196,14 @@ class Tap:
             if framer.tunnel:
                 self.close()
         except UnreadableError:
-            self.close()
+            self._give_up()
         except Exception as error:
             self.failed = error
             self.close("internal_error")
+
+    def _give_up(self) -> None:
+        self.close("unfollowed")
+        self._gave_up()
 
     def upstream_ended(self) -> None:
         """The server has said that it sends no more."""
@@ -209,19 +227,19 @@ class Tap:
     # ------------------------------------------------------------------ requests
 
     def _request_head(self, data: bytes) -> int:
-        head = parse_head(data)
-        method, _, rest = head.first.partition(" ")
+        method, _, rest = data.partition(b"\r\n")[0].decode("latin-1").partition(" ")
         target, _, version = rest.rpartition(" ")
         if not version.startswith("HTTP/1.") or not target or len(self._pending) >= MOST_PENDING:
             raise UnreadableError
-        length = body_length(head.headers, 0)
         path = target.partition("?")[0]
         intake = self._find(method, path)
         if intake is not None and not intake.admit():
             intake = None
-        self._asking = _Exchange(method, path, head, intake)
-        self._pending.append(self._asking)
-        return length
+        asking = self._asking = _Exchange(method, path, intake)
+        self._pending.append(asking)
+        # Only now: one whose headers cannot be followed is counted where its path belongs.
+        head = asking.head = parse_head(data)
+        return body_length(head.headers, 0)
 
     def _request_body(self, data: bytes) -> None:
         if self._asking is not None and self._asking.intake is not None:

@@ -14,6 +14,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from driftgauge.protocols import PROTOCOLS, Limits
+from driftgauge.sidecar.settings_otel import OtelSettings
 from driftgauge.sidecar.settings_types import (
     Bytes,
     Listen,
@@ -21,6 +22,7 @@ from driftgauge.sidecar.settings_types import (
     Seconds,
     Section,
     Share,
+    Upstream,
     WindowText,
 )
 
@@ -31,6 +33,7 @@ __all__ = [
     "LogSettings",
     "ModelDefaults",
     "ModelSettings",
+    "OtelSettings",
     "ProxySettings",
     "ReloadSettings",
     "RouteSettings",
@@ -50,7 +53,7 @@ class ServerSettings(Section):
         default="127.0.0.1:9109", description="host:port; empty for none, with uds; port 0 is any"
     )
     uds: str = Field(default="", description="path of a Unix socket with the same surface; empty for none")
-    uds_mode: str = Field(default="660", pattern="[0-7]{3}", description="who may use the socket, octal")
+    uds_mode: str = Field(default="660", pattern="^[0-7]{3}$", description="who may use the socket, octal")
     tls_certificate: str = Field(default="", description="PEM file with the certificate chain")
     tls_key: str = Field(default="", description="PEM file with the key")
     tls_client_ca: str = Field(default="", description="PEM file; clients must have a certificate from it")
@@ -59,6 +62,7 @@ class ServerSettings(Section):
     token_for: Literal["remote_writes", "writes", "everything"] = Field(
         default="remote_writes", description="what needs the token; probes never do"
     )
+    max_connections: int = Field(default=1_000, ge=1, description="connections at a time; more get 503")
     max_header_bytes: Bytes = Field(default=16 << 10, description="largest header field and request line")
     not_ready: Seconds = Field(default=5.0, description="time between 'not ready' and the drain, on SIGTERM")
     drain: Seconds = Field(default=15.0, description="time that open requests have to end, on SIGTERM")
@@ -148,7 +152,7 @@ class ProxySettings(Section):
     """The reverse proxy in front of the model server; off while `listen` is empty."""
 
     listen: Listen = Field(default="", description="host:port to take requests on; empty for no proxy")
-    upstream: str = Field(default="", description="URL of the model server, such as http://127.0.0.1:8080")
+    upstream: Upstream = Field(default="", description="http://host:port of the model server, or unix:/path")
     tls_certificate: str = Field(default="", description="PEM file with the certificate chain")
     tls_key: str = Field(default="", description="PEM file with the key")
     connect_timeout: Seconds = Field(default=5.0, description="time to connect to the upstream")
@@ -169,9 +173,6 @@ class ProxySettings(Section):
     def _together(self) -> Self:
         if bool(self.listen) != bool(self.upstream):
             message = "listen and upstream go together; give both, or neither for no proxy"
-            raise ValueError(message)
-        if self.upstream and not self.upstream.startswith(("http://", "https://", "unix:")):
-            message = "upstream must be a URL, such as 'http://127.0.0.1:8080', or unix:/path of a socket"
             raise ValueError(message)
         if bool(self.tls_certificate) != bool(self.tls_key):
             message = "tls_certificate and tls_key go together; give both or neither"
@@ -297,6 +298,7 @@ class SidecarSettings(Section):
     state: StateSettings = StateSettings()
     reload: ReloadSettings = ReloadSettings()
     shared: SharedSettings = SharedSettings()
+    otel: OtelSettings = OtelSettings()
     log: LogSettings = LogSettings()
     limits: LimitSettings = LimitSettings()
 

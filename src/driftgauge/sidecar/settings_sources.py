@@ -182,7 +182,8 @@ def _tell(
     if error["type"] == "missing":
         about = field.description if field is not None else "it is needed"
         return f"{key} is missing{where}; give {about}, or set {environment_name(place)}"
-    words = str(error["msg"]).removeprefix("Value error, ").replace("Input should", "must")
+    words = str(error["msg"]).removeprefix("Value error, ")
+    words = re.sub("^(Input|String) should", "must", words)
     secret = field is not None and field.annotation is SecretStr
     got = "" if isinstance(at, dict) else f", got {'a secret' if secret else repr(at)}"
     if error["type"] == "value_error":

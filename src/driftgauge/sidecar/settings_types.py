@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Annotated, Any, Final
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -17,8 +18,10 @@ __all__ = [
     "Seconds",
     "Section",
     "Share",
+    "Upstream",
     "WindowText",
     "address_of",
+    "upstream_of",
     "window_of",
 ]
 
@@ -54,6 +57,31 @@ def address_of(text: str) -> tuple[str, int]:
     return host.strip("[]") or "0.0.0.0", int(port)
 
 
+def upstream_of(text: str) -> tuple[str, str, int]:
+    """Scheme, host and port of a URL, or ``'unix'``, a path and 0.
+
+    Examples
+    --------
+    >>> upstream_of("https://models:8443"), upstream_of("unix:/run/model.sock")
+    (('https', 'models', 8443), ('unix', '/run/model.sock', 0))
+    """
+    if text.startswith("unix:") and text != "unix:":
+        return "unix", text.removeprefix("unix:"), 0
+    try:
+        url = urlsplit(text)
+        port = url.port or (443 if url.scheme == "https" else 80)
+    except ValueError:
+        url, port = urlsplit(""), 0
+    rest = url.path.strip("/") or url.query or url.fragment or url.username is not None
+    if url.scheme not in ("http", "https") or not url.hostname or rest:
+        message = (
+            "must be http://host:port, https://host:port or unix:/path of a socket; it has no path, query or "
+            "user, because requests are passed on as they are"
+        )
+        raise ValueError(message)
+    return url.scheme, url.hostname, port
+
+
 def window_of(text: str) -> WindowSpec:
     """A window from ``'10000 rows'`` or ``'24h'``."""
     try:
@@ -67,6 +95,12 @@ def window_of(text: str) -> WindowSpec:
 def _listen(text: str) -> str:
     if text:
         address_of(text)
+    return text
+
+
+def _upstream(text: str) -> str:
+    if text:
+        upstream_of(text)
     return text
 
 
@@ -110,6 +144,7 @@ def _window(text: str) -> str:
 
 
 Listen = Annotated[str, AfterValidator(_listen)]
+Upstream = Annotated[str, AfterValidator(_upstream)]
 Seconds = Annotated[float, BeforeValidator(_seconds), Field(ge=0, allow_inf_nan=False)]
 Bytes = Annotated[int, BeforeValidator(_bytes), Field(ge=1)]
 Long = Annotated[str, AfterValidator(_long)]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import threading
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -106,10 +107,6 @@ class SinkWay:
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self._told: dict[str, float] = {}
-        self.ignored: Counter[str] = Counter()
-        """Events that are of no model's payloads, by reason: ``'unknown_model'``, ``'unknown_type'``,
-        ``'delivered_again'``, ``'not_wanted'``, and what could not be read or had no room before its model
-        was known."""
 
     def routes(self) -> list[web.RouteDef]:
         """Of the main listener."""
@@ -293,12 +290,16 @@ class SinkWay:
         return None if handle is None else intake_of(handle, "sink", self._decoder, sample=self._sample)
 
     def _ignore(self, reason: str, detail: str) -> None:
-        with self._lock:
-            self.ignored[reason] += 1
+        """Count an event that is of no model's payloads.
+
+        It is ``'unknown_model'``, ``'unknown_type'``, ``'delivered_again'``, ``'not_wanted'``, or could not
+        be read or had no room before its model was known.
+        """
+        self._models.count_stray("sink", reason)
         now = self._clock()
-        if reason in ("delivered_again", "not_wanted") or now - self._told.get(reason, now - LOG_SECONDS) < (
-            LOG_SECONDS
-        ):
+        if reason in ("delivered_again", "not_wanted"):
+            return
+        if now - self._told.get(reason, -math.inf) < LOG_SECONDS:
             return
         self._told[reason] = now
         _log.warning(

@@ -61,7 +61,11 @@ if os.environ.get("WATCHED"):
     from driftgauge import Monitor, Reference
     from driftgauge.middleware.asgi import DriftgaugeMiddleware, Route
 
-    monitor = Monitor(Reference.load(folder / "risk.reference"), budget=None)
+    monitor = Monitor(
+        Reference.load(folder / "risk.reference"),
+        budget=None,
+        shared_directory=os.environ.get("SHARED_DIRECTORY"),
+    )
     mapping = {
         "inputs": {name: f"customers[].{name}" for name in ("age", "amount", "visits")},
         "outputs": {"risk": "answers[].risk"},

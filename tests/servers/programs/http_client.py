@@ -1,4 +1,4 @@
-"""httpx asks, the client that FastAPI's own documentation uses. Writes what it was answered."""
+"""httpx asks, as FastAPI's own documentation does. Writes what it was answered."""
 
 from __future__ import annotations
 

@@ -14,8 +14,8 @@ from typing import Any
 class Trainer:
     """Takes runs by their id, and knows an id again: 409.
 
-    `starts` counts the runs that were started, by id, and `calls` the requests. `script` holds statuses that are
-    answered first; an answer of 0 is given by closing the connection after the run was started.
+    `starts` counts the runs that were started, by id, and `calls` the requests. `script` holds statuses that
+    are answered first; an answer of 0 is given by closing the connection after the run was started.
     """
 
     def __init__(self) -> None:

@@ -184,7 +184,8 @@ def test_what_cannot_be_stored_is_asked_for_again(tmp_path: Path) -> None:
         real = bridge._store.put_alerts
 
         def full(*_: Any) -> Any:
-            raise sqlite3.OperationalError("database or disk is full")
+            message = "database or disk is full"
+            raise sqlite3.OperationalError(message)
 
         bridge._store.put_alerts = full  # type: ignore[method-assign]
         async with client.post(url + PATH, data=posted(alert())) as answer:

@@ -79,7 +79,7 @@ def test_check_prints_settings_without_secrets(tmp_path: Path, monkeypatch: pyte
     assert "very secret" not in output
     assert "********" in output
     monkeypatch.delenv("TRAINING_TOKEN")
-    with pytest.raises(ConfigError, match="TRAINING_TOKEN.*not set"):
+    with pytest.raises(ConfigError, match=r"TRAINING_TOKEN.*not set"):
         call(tmp_path, "check")
 
 

@@ -66,9 +66,14 @@ def test_a_key_is_written_once(tmp_path: Path) -> None:
 
 def test_a_transaction_that_fails_leaves_nothing(tmp_path: Path) -> None:
     store = Store(tmp_path / "a")
-    with pytest.raises(ZeroDivisionError), store.writing():
-        store.add_run(a_run())
-        raise ZeroDivisionError
+
+    def fails() -> None:
+        with store.writing():
+            store.add_run(a_run())
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fails()
     assert store.runs() == []
 
 

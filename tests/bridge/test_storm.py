@@ -1,4 +1,4 @@
-"""A storm of alerts over a bridge that is killed again and again: the runs are exactly those the brakes allow."""
+"""A storm of alerts over a bridge that is killed again and again: exactly the runs that the brakes allow."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def posts_of(rng: random.Random) -> tuple[list[bytes], list[bytes]]:
         model = rng.choice(models)
         members = rng.sample(range(FEATURES), rng.randint(1, FEATURES))
         ends = model.startswith("once") and rng.random() < 0.2
-        # f0 fires for ever, so that there is always something to train for. Those of "often" end and begin anew.
+        # f0 fires for ever, so that there is always something to train for. "often" ends and begins anew.
         began = NOW + (len(storm) * 8 // POSTS if model.startswith("often") else 0)
         storm.append(
             posted(

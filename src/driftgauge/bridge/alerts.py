@@ -139,7 +139,7 @@ def read_message(body: bytes, limits: AlertLimits = AlertLimits()) -> Message | 
     --------
     >>> body = b'{"alerts": [{"labels": {"model": "m"}, "startsAt": "2026-01-01T00:00:00Z"}]}'
     >>> read_message(body).alerts[0].key
-    '6cf1dcdb45ea4dab@2026-01-01T00:00:00.000000Z'
+    '94c9a3a71483b429@2026-01-01T00:00:00.000000Z'
     >>> read_message(b"[]").reason
     'wrong_shape'
     """

@@ -19,6 +19,7 @@ from driftgauge.bridge.store import Store
 from driftgauge.bridge.wiring import wire
 from driftgauge.errors import ConfigError, MissingExtraError
 from driftgauge.sidecar.auth import Guard
+from driftgauge.sidecar.door import Door
 from driftgauge.sidecar.http import guarded
 from driftgauge.sidecar.listener import Tls, open_sites
 
@@ -57,6 +58,8 @@ class Bridge:
             if server.tls_certificate
             else None
         )
+        self._door = Door(server.max_connections)
+        self._servers: list[asyncio.AbstractServer] = []
         self._runner: web.AppRunner | None = None
         self._lock: IO[bytes] | None = None
 
@@ -72,7 +75,8 @@ class Bridge:
 
         server, webhook = self.settings.server, self.settings.webhook
         self._lock = _lock(self._store.path)
-        app = web.Application(middlewares=[guarded(self._guard)], client_max_size=webhook.body_bytes)
+        middlewares = [self._door.middleware(), guarded(self._guard)]
+        app = web.Application(middlewares=middlewares, client_max_size=webhook.body_bytes)
         try:
             app.add_routes(BridgeApi(self.engine, lambda: self.why_not_ready).routes())
         except (RuntimeError, ValueError) as error:
@@ -91,7 +95,8 @@ class Bridge:
         try:
             await self.engine.start()
             await self._runner.setup()
-            self.places, self.ports = await open_sites(self._runner, server, self._tls)
+            self._door.server = self._runner.server
+            self._servers, self.places, self.ports = await open_sites(self._door, server, self._tls)
         except BaseException:
             await self.stop()
             raise
@@ -101,6 +106,9 @@ class Bridge:
     async def stop(self) -> None:
         """Take nothing new, finish what has begun, and end; nothing is lost by ending early."""
         self.why_not_ready = "stopping"
+        for each in self._servers:
+            each.close()
+        self._door.close()
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None

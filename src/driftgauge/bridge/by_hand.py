@@ -54,7 +54,7 @@ def deny(store: Store, name: str, now_seconds: float, who: str) -> Run:
 def replay(store: Store, name: str, now_seconds: float, who: str) -> Run:
     """Start again: a dead letter with the same id, a run that is over as a new run with an id of its own.
 
-    A target that got the first call of a dead letter all the same will know the id, where it knows ids at all.
+    A target that got the first call of a dead letter all the same knows the id, where it knows ids at all.
 
     Raises
     ------
@@ -97,7 +97,8 @@ def _find(store: Store, name: str) -> Run:
     near = [run for run in store.runs() if run.id.endswith(name)] if len(name) >= 4 else []
     if len(near) == 1:
         return near[0]
-    message = f"{'several runs end' if near else 'no run is called or ends'} in {name!r}; see driftgauge bridge list"
+    what = "several runs end" if near else "no run is called or ends"
+    message = f"{what} in {name!r}; see driftgauge bridge list"
     raise ConfigError(message)
 
 

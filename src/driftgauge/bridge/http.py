@@ -8,8 +8,8 @@
 ``GET  /-/ready``          200 when alerts are taken, else 503
 =========================  ==========================================================================
 
-Alertmanager repeats what was not answered with 2xx: 5xx within a minute, 4xx at every interval of the group. So
-a message is refused only where it is none at all; what is wrong about single alerts is counted and told.
+Alertmanager repeats what was not answered with 2xx: 5xx within a minute, 4xx at every interval of the group.
+So a message is refused only where it is none at all; what is wrong about single alerts is counted and told.
 """
 
 from __future__ import annotations

@@ -42,8 +42,8 @@ def _config(function: Callable[..., Any]) -> Callable[..., Any]:
 def command() -> None:
     """Start retraining when alerts fire, with brakes.
 
-    `serve` takes the webhooks of Alertmanager and Grafana. The other commands work on its file, whether it runs
-    or not; it notices within a second.
+    `serve` takes the webhooks of Alertmanager and Grafana. The other commands work on its file, whether it
+    runs or not; it notices within a second.
     """
 
 

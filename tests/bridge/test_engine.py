@@ -15,7 +15,7 @@ from bridge_cases import NOW, alert, held, route, settings_of
 
 from driftgauge.bridge.decide import decide
 from driftgauge.bridge.deciding import Decider
-from driftgauge.bridge.records import Closer, Facts, Run, State
+from driftgauge.bridge.records import Closer, Facts, NotYet, Run, State
 from driftgauge.bridge.runner import Runner
 from driftgauge.bridge.settings import ClosingSettings
 from driftgauge.bridge.store import Store
@@ -71,9 +71,12 @@ class Closing:
     async def before(self, *_: Any) -> Facts:
         return Facts("old", 1.4)
 
-    async def after(self, *_: Any) -> Facts | None:
+    async def after(self, *_: Any) -> Facts:
         self.looks -= 1
-        return None if self.looks else Facts("new", 0.1)
+        if self.looks:
+            reason = "it is not there"
+            raise NotYet(reason)
+        return Facts("new", 0.1)
 
 
 class World:
@@ -84,7 +87,9 @@ class World:
     ) -> None:
         settings = settings_of(folder)
         if closer is not None:
-            settings = settings.model_copy(update={"closings": (ClosingSettings(timeout=50),)})
+            settings = settings.model_copy(
+                update={"closings": (ClosingSettings(reference="here", timeout=50),)}
+            )
             wiring = replace(
                 wire(settings.model_copy(update={"closings": ()}), {}), settings=settings, closer=closer
             )
@@ -220,7 +225,8 @@ def test_a_reference_that_never_comes_is_a_failure(tmp_path: Path) -> None:
     world.step()
     world.step()
     world.now += 51
-    assert world.step().state == "failed"
+    run = world.step()
+    assert (run.state, run.reason) == ("failed", "no new reference in time; it is not there")
 
 
 def test_what_a_person_did_meanwhile_stays(tmp_path: Path) -> None:

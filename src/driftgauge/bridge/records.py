@@ -10,7 +10,7 @@ from driftgauge.bridge.targets import RunRequest
 if TYPE_CHECKING:
     from aiohttp import ClientSession
 
-__all__ = ["IN_FLIGHT", "NEVER_STARTED", "Closer", "Entry", "Facts", "Run", "State"]
+__all__ = ["IN_FLIGHT", "NEVER_STARTED", "Closer", "Entry", "Facts", "NotYet", "Run", "State"]
 
 State = Literal[
     "proposed",  # waits for a person
@@ -36,6 +36,23 @@ class Facts:
 
     reference_id: str = ""
     score: float | None = None
+
+
+class NotYet(Exception):  # noqa: N818 - it says what is waited for
+    """A run has not had its whole effect.
+
+    Parameters
+    ----------
+    reason : str
+        What is waited for, for people.
+    facts : Facts or None
+        Where the new reference is in force and only its drift score is waited for.
+    """
+
+    def __init__(self, reason: str, facts: Facts | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.facts = facts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,9 +134,13 @@ class Closer(Protocol):
         """The model before the run. Asked once, before it is started."""
         ...
 
-    async def after(self, session: ClientSession, run: Run) -> Facts | None:
-        """The model with its new reference in force; None as long as there is none.
+    async def after(self, session: ClientSession, run: Run) -> Facts:
+        """The model with its new reference in force.
 
         Asked every few seconds while the run is 'closing'; this is the place to ask sidecars to reload.
+
+        Raises
+        ------
+        NotYet
         """
         ...

@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from driftgauge.bridge.records import Entry, Facts, Run, State
+from driftgauge.bridge.records import Entry, Facts, NotYet, Run, State
 from driftgauge.bridge.store import Store
 from driftgauge.bridge.targets import Permanent, Retryable, Started, Target
 from driftgauge.bridge.wiring import Wiring
@@ -213,29 +213,30 @@ class Runner:
         if closer is None or not closer.knows(run.request.model):
             await self._change(run, "ended", "nothing says any more where its reference appears")
             return
+        now = self._clock()
+        after, reason = None, run.reason
+        overdue = now > run.changed_seconds + self._patience(run.request.model)
         try:
             after = await closer.after(session, run)
-        except Exception:
+        except NotYet as waits:
+            reason = waits.reason
+            after = waits.facts if overdue else None
+        except Exception as error:
             _log.warning("whether %s has had its effect cannot be seen", run.id, exc_info=True)
-            after = None
+            reason = f"it cannot be seen: {type(error).__name__}"
         if after is not None:
-            await self._change(run, "succeeded", f"reference {after.reference_id} is in force", after=after)
-            return
-        timeout = next(
-            (
-                each.timeout
-                for name in (run.request.model, "*")
-                for each in self._wiring.settings.closings
-                if each.model == name
-            ),
-            0.0,
-        )
-        now = self._clock()
-        if now > run.changed_seconds + timeout:
-            await self._change(run, "failed", "no new reference appeared in time")
+            told = f"reference {after.reference_id} is in force" if after.reference_id else ""
+            await self._change(run, "succeeded", told, after=after)
+        elif overdue:
+            await self._change(run, "failed", f"no new reference in time; {reason}".removesuffix("; "))
         else:
             again = now + self._wiring.settings.retry.follow
-            await self._change(run, "closing", run.reason, next_seconds=again, quiet=True)
+            await self._change(run, "closing", reason, next_seconds=again, quiet=True)
+
+    def _patience(self, model: str) -> float:
+        """How long a closing run of *model* waits, in seconds."""
+        timeouts = {each.model: each.timeout for each in self._wiring.settings.closings}
+        return timeouts.get(model, timeouts.get("*", 0.0))
 
     def _timeout(self, run: Run) -> float:
         route = self._wiring.route(run.request.route)

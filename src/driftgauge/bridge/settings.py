@@ -14,10 +14,11 @@ from os import PathLike
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_validator
 
 from driftgauge.bridge.alerts import AlertLimits
 from driftgauge.bridge.hours import QuietHours
+from driftgauge.bridge.settings_closing import ClosingSettings
 from driftgauge.sidecar.settings import LogSettings, ServerSettings
 from driftgauge.sidecar.settings_types import Bytes, Listen, Seconds, Section
 
@@ -146,21 +147,6 @@ class RouteSettings(Section):
                 message = f"must be patterns; {label} is not one: {error}"
                 raise ValueError(message) from error
         return given
-
-
-class ClosingSettings(Section):
-    """How it is seen that a run has had its effect, and which sidecars are told."""
-
-    model: str = Field(default="*", description="name of the model; '*' for each without a table of its own")
-    reference: str = Field(
-        default="",
-        description="where the new reference appears: file, folder or MLflow URI, with {model}",
-    )
-    sidecars: tuple[str, ...] = Field(default=(), description="URLs of sidecars that reload references")
-    token: SecretStr = Field(default=SecretStr(""), description="bearer token of the sidecars")
-    token_file: str = Field(default="", description="file that holds it")
-    prometheus: str = Field(default="", description="URL of a Prometheus that is asked for drift scores")
-    timeout: Seconds = Field(default=86_400.0, gt=0, description="how long the new reference is waited for")
 
 
 class BridgeSettings(Section):

@@ -6,7 +6,7 @@
 ``GET  /-/ready``                     200 when models are loaded and nothing is being stopped, else 503
 ``POST /-/reload``                    reads every reference again; 500 when one could not be read
 ``GET  /api/v1/snapshot``             everything that is known, as JSON; ``?model=`` for one model
-``GET  /api/v1/state``                models, references and windows, as JSON
+``GET  /api/v1/state``                models, references and windows, as JSON; ``?model=`` for one model
 ``GET  /api/v1/state?model=&window=`` the state of one window: a file for `WindowState.load`
 ``GET  /openapi.json``                all of this, for machines
 ====================================  ===============================================================
@@ -210,15 +210,19 @@ class Api:
         """What there is; or the state of one window, which can be merged with others."""
         name, window = request.query.get("model", ""), request.query.get("window", "")
         if not window:
-            return await self._reading(self._listing)
+            return await self._reading(self._listing, name)
         handle = self._registry.get(name)
         if handle is None:
             return self._unknown(name)
         return await self._reading(_state_of, handle, window)
 
-    def _listing(self) -> web.Response:
+    def _listing(self, name: str) -> web.Response:
+        if name and self._registry.get(name) is None:
+            return self._unknown(name)
         models = []
         for handle in self._registry:
+            if name not in ("", handle.name):
+                continue
             snapshot = handle.snapshot()
             models.append(
                 {
@@ -232,6 +236,7 @@ class Api:
                     "rows": snapshot.rows,
                     "rows_sampled": snapshot.rows_sampled,
                     "drift_score": None if snapshot.drift is None else snapshot.drift.score,
+                    "drift_evaluations": 0 if snapshot.drift is None else snapshot.drift.evaluations,
                 }
             )
         answer = {

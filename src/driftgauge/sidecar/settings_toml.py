@@ -40,6 +40,8 @@ def _value(value: Any) -> str:
         return _value(MASK if value.get_secret_value() else "")
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, BaseModel):
+        value = {name: getattr(value, name) for name in type(value).model_fields}
     if isinstance(value, dict):
         inside = ", ".join(f"{_key(str(name))} = {_value(each)}" for name, each in value.items())
         return f"{{ {inside} }}" if inside else "{}"

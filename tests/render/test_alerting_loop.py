@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -15,7 +14,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from services import Prometheus, free_port, running, unavailable, until
+from alerting import alertmanager, binary, prometheus
+from services import Prometheus, until
 
 import driftgauge as dg
 from driftgauge.render import RenderSettings, queries
@@ -124,56 +124,6 @@ def webhook() -> Iterator[Webhook]:
         thread.join(timeout=10)
 
 
-@contextmanager
-def alertmanager(folder: Path, hook: int) -> Iterator[int]:
-    port = free_port()
-    route = {"receiver": "hook", "group_by": ["..."], "group_wait": "1s", "group_interval": "1s"}
-    receiver = {"name": "hook", "webhook_configs": [{"url": f"http://127.0.0.1:{hook}/"}]}
-    (folder / "alertmanager.yml").write_text(json.dumps({"route": route, "receivers": [receiver]}))
-    command = [
-        binary("prometheus-alertmanager", "alertmanager"),
-        f"--config.file={folder / 'alertmanager.yml'}",
-        f"--storage.path={folder / 'alerts'}",
-        f"--web.listen-address=127.0.0.1:{port}",
-        "--cluster.listen-address=",
-    ]
-    with running(command, folder / "alertmanager.log"):
-        yield port
-
-
-@contextmanager
-def prometheus(folder: Path, targets: list[int], alerts: int) -> Iterator[Prometheus]:
-    (folder / "rules.yaml").write_text(rendered("alerts", SETTINGS)["driftgauge.rules.yaml"])
-    config = {
-        "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
-        "rule_files": ["rules.yaml"],
-        "alerting": {"alertmanagers": [{"static_configs": [{"targets": [f"127.0.0.1:{alerts}"]}]}]},
-        "scrape_configs": [
-            {
-                "job_name": "driftgauge",
-                "static_configs": [{"targets": [f"127.0.0.1:{port}" for port in targets]}],
-            }
-        ],
-    }
-    (folder / "prometheus.yml").write_text(json.dumps(config))
-    port = free_port()
-    command = [
-        binary("prometheus"),
-        f"--config.file={folder / 'prometheus.yml'}",
-        f"--storage.tsdb.path={folder / 'data'}",
-        f"--web.listen-address=127.0.0.1:{port}",
-    ]
-    with running(command, folder / "prometheus.log"):
-        yield Prometheus(f"http://127.0.0.1:{port}")
-
-
-def binary(*names: str, how: str = "") -> str:
-    found = next(filter(None, map(shutil.which, names)), None)
-    if found is None:
-        unavailable(f"{names[0]} is not installed: {how or f'apt-get install {names[0]}'}")
-    return found
-
-
 def query(server: Prometheus, expression: str) -> dict[frozenset[tuple[str, str]], float]:
     """As `Prometheus.query`; nothing while the server is still starting."""
     try:
@@ -226,8 +176,11 @@ def loop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
     with ExitStack() as stack:
         replicas = tuple(stack.enter_context(replica(reference, seed)) for seed in (1, 2))
         hook = stack.enter_context(webhook())
-        alerts = stack.enter_context(alertmanager(folder, hook.port))
-        server = stack.enter_context(prometheus(folder, [each.port for each in replicas], alerts))
+        route = {"receiver": "hook", "group_by": ["..."], "group_wait": "1s", "group_interval": "1s"}
+        receiver = {"name": "hook", "webhook_configs": [{"url": f"http://127.0.0.1:{hook.port}/"}]}
+        alerts = stack.enter_context(alertmanager(folder, {"route": route, "receivers": [receiver]}))
+        rules = rendered("alerts", SETTINGS)["driftgauge.rules.yaml"]
+        server = stack.enter_context(prometheus(folder, rules, [each.port for each in replicas], alerts))
         yield Loop(reference, (replicas[0], replicas[1]), server, hook, folder / "rules.yaml")
 
 

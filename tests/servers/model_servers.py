@@ -29,6 +29,7 @@ PROGRAMS = Path(__file__).parent / "programs"
 ENVIRONMENTS = Path(os.environ.get("MODEL_SERVERS", Path(sys.prefix) / "servers"))
 STARTING_SECONDS = 180  # the slowest takes 15 on two idle cores
 FEATURES = ("age", "amount", "visits")
+COUNTING = 'windows = ["10000 rows"]\nbudget = ""\n'
 
 Rows = list[dict[str, list[float]]]
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
@@ -138,16 +139,19 @@ class Sidecar:
 
 
 @contextmanager
-def sidecar(folder: Path, settings: str, *, upstream: str = "") -> Iterator[Sidecar]:
-    """``driftgauge sidecar`` with the reference of *folder* and further settings, as TOML."""
+def sidecar(
+    folder: Path, settings: str, *, upstream: str = "", defaults: str = COUNTING
+) -> Iterator[Sidecar]:
+    """``driftgauge sidecar`` with the reference of *folder* and further settings, as TOML.
+
+    *settings* may begin with further keys of ``[server]``.
+    """
     port, proxy = free_port(), free_port()
     file = folder / "driftgauge.toml"
     file.write_text(
-        f'[server]\nlisten = "127.0.0.1:{port}"\nnot_ready = 0\n'
-        f'[defaults]\nwindows = ["10000 rows"]\nbudget = ""\n'
+        f'[server]\nlisten = "127.0.0.1:{port}"\nnot_ready = 0\n' + settings + f"\n[defaults]\n{defaults}"
         f'[[models]]\nreference = "{folder / "risk.reference"}"\n'
         + (f'[proxy]\nlisten = "127.0.0.1:{proxy}"\nupstream = "{upstream}"\n' if upstream else "")
-        + settings
     )
     command = [sys.executable, "-m", "driftgauge", "sidecar", "--config", str(file)]
     log = folder / "sidecar.log"

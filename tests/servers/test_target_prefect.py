@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
 from aiohttp import ClientSession
-from model_servers import PROGRAMS, alone, python_of, serving
-from services import free_port, until
+from prefect_server import prefect
+from services import until
 from targets.recorded import RUN, made
 
 from driftgauge.bridge.targets import Permanent, Target
@@ -22,30 +21,8 @@ pytestmark = pytest.mark.servers
 Result = TypeVar("Result")
 
 
-@contextmanager
-def prefect(folder: Path) -> Iterator[str]:
-    """URL of the API of a server beside which the flow is served."""
-    python, port = python_of("prefect"), free_port()
-    api = f"http://127.0.0.1:{port}/api"
-    environ = alone(
-        PREFECT_HOME=str(folder / "home"),
-        PREFECT_API_URL=api,
-        PREFECT_SERVER_ANALYTICS_ENABLED="false",
-        PREFECT_RUNNER_POLL_FREQUENCY="1",
-        DO_NOT_TRACK="1",
-    )
-    program = str(Path(python).with_name("prefect"))
-    server = [python, program, "server", "start", "--host", "127.0.0.1", "--port", str(port)]
-    flow = [python, str(PROGRAMS / "prefect_target_flow.py")]
-    with (
-        serving(server, folder / "server.log", f"{api}/health", environ),
-        serving(flow, folder / "flow.log", f"{api}/deployments/name/retrain/nightly", environ),
-    ):
-        yield api
-
-
 def test_a_flow_is_started_once_and_followed_to_its_end(tmp_path: Path) -> None:
-    with prefect(tmp_path) as api:
+    with prefect(tmp_path, "prefect_target_flow") as api:
         target = made("prefect", {"url": api, "deployment": "retrain/nightly"})
 
         def asked(question: Callable[[Target, ClientSession], Awaitable[Result]]) -> Result:

@@ -15,16 +15,18 @@ class Trainer:
     """Takes runs by their id, and knows an id again: 409.
 
     `starts` counts the runs that were started, by id, and `calls` the requests. `script` holds statuses that
-    are answered first; an answer of 0 is given by closing the connection after the run was started.
+    are answered first, and then *moods* is asked; an answer of 0 is given by closing the connection after the
+    run was started. One that does not know ids starts what it is told as often as it is told.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, knows_ids: bool = True, moods: Callable[[], int] = lambda: 200) -> None:
         self.starts: Counter[str] = Counter()
         self.calls: Counter[str] = Counter()
         self.payloads: list[dict[str, Any]] = []
         self.script: list[int] = []
         self.answers_after: Callable[[], float] = lambda: 0.0
         self.lock = threading.Lock()
+        self._knows_ids, self._moods = knows_ids, moods
         trainer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -61,10 +63,10 @@ class Trainer:
     def take(self, run_id: str, body: dict[str, Any]) -> int:
         with self.lock:
             self.calls[run_id] += 1
-            status = self.script.pop(0) if self.script else 200
+            status = self.script.pop(0) if self.script else self._moods()
             if status >= 300:
                 return status
-            if self.starts[run_id]:
+            if self.starts[run_id] and self._knows_ids:
                 return 409
             self.starts[run_id] += 1
             self.payloads.append(body)

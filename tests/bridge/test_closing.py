@@ -24,6 +24,7 @@ from targets.recorded import RUN
 from driftgauge.bridge.closing import Closings
 from driftgauge.bridge.records import Facts, NotYet, Run
 from driftgauge.bridge.settings import ClosingSettings, load_settings
+from driftgauge.bridge.settings_closing import MlflowSettings
 from driftgauge.bridge.store import Store
 from driftgauge.errors import ConfigError
 
@@ -122,6 +123,7 @@ def test_a_table_of_its_own_comes_before_that_of_all(tmp_path: Path) -> None:
         ('reference = "models:/churn"', "a model of MLflow such as"),
         ('sidecars = ["ftp://x"]', "must be a URL"),
         ('sidecars = ["http://x"]\ntoken = "a"\ntoken_file = "b"', "leave one out"),
+        ('reference = "x"\nmlflow = { url = "http://x", password_file = "y" }', "goes with username"),
     ],
 )
 def test_wrong_settings_are_told(tmp_path: Path, table: str, told: str) -> None:
@@ -209,6 +211,15 @@ def test_no_version_an_old_one_and_an_odd_name_are_waited_for() -> None:
     assert "still has the reference before" in reasons[0]
     assert "no version 'champion'" in reasons[1]
     assert "cannot be one of MLflow" in reasons[2]
+
+
+def test_mlflow_is_told_a_user_and_the_password_of_a_file(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("open sesame\n")
+    own = MlflowSettings(url="http://x", username="bridge", password_file=str(tmp_path / "password"))
+    assert own.credentials() == {"Authorization": "Basic YnJpZGdlOm9wZW4gc2VzYW1l"}
+    (tmp_path / "password").unlink()
+    closings = closing(reference="models:/{model}@champion", mlflow=own)
+    assert "password_file" in waits(closings, run_of()).reason
 
 
 def series(value: float, **labels: str) -> dict[str, Any]:

@@ -36,10 +36,9 @@ def amtool(*arguments: str) -> str:
 
 @pytest.fixture
 def routing(tmp_path: Path) -> Path:
-    """The README's routes and inhibitions as a whole configuration."""
-    receivers = yaml.safe_dump({"receivers": [{"name": "tickets"}, {"name": "retraining"}]})
+    """The README's routes, inhibitions and receivers as a whole configuration."""
     path = tmp_path / "alertmanager.yml"
-    path.write_text(block("yaml", "inhibit_rules") + receivers, encoding="utf-8")
+    path.write_text(block("yaml", "inhibit_rules") + block("yaml", "webhook_configs"), encoding="utf-8")
     return path
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from driftgauge.bridge.records import NotYet
 from driftgauge.bridge.settings_closing import MLFLOW_URI, ClosingSettings, MlflowSettings
 from driftgauge.bridge.targets import TargetError
-from driftgauge.bridge.targets.calls import Caller, basic
+from driftgauge.bridge.targets.calls import Caller
 from driftgauge.bridge.targets.payloads import pick
 from driftgauge.sidecar.discovery import Discovery
 from driftgauge.sidecar.settings import ModelSettings
@@ -165,7 +165,7 @@ class MlflowPlace:
                 "GET",
                 *("api", "2.0", "mlflow", *path),
                 query=query,
-                headers=basic(self._settings),
+                headers=self._settings.credentials(),
                 also=(404,),
             )
         except TargetError as error:

@@ -7,6 +7,8 @@ from typing import Annotated, Final, Self
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
+from driftgauge.bridge.targets.calls import basic
+from driftgauge.bridge.targets.secrets import in_file
 from driftgauge.bridge.targets.settings import BasicSettings, Url
 from driftgauge.sidecar.settings_types import Seconds, Section
 
@@ -33,6 +35,21 @@ class MlflowSettings(BasicSettings):
         min_length=1,
         description="tag of the model version that holds the id of its reference",
     )
+    password_file: str = Field(default="", description="file that holds the password; read at every request")
+
+    @model_validator(mode="after")
+    def _one_password(self) -> Self:
+        if self.password_file and (self.password.get_secret_value() or not self.username):
+            message = "password_file goes with username and without password"
+            raise ValueError(message)
+        return self
+
+    def credentials(self) -> dict[str, str]:
+        """The header of user and password, or of the token."""
+        if not self.password_file:
+            return basic(self)
+        password = SecretStr(in_file(self.password_file, "password_file"))
+        return basic(self.model_copy(update={"password": password}))
 
 
 class ClosingSettings(Section):

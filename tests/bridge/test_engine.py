@@ -216,6 +216,7 @@ def test_the_loop_is_closed_when_the_new_reference_is_in_force(tmp_path: Path, t
     target.told = told
     assert [world.step().state for _ in range(4)] == ["running", "closing", "closing", "succeeded"]
     assert (world.run.before, world.run.after) == (Facts("old", 1.4), Facts("new", 0.1))
+    assert world.run.reason == "reference new is in force; drift score 1.4 before, 0.1 after"
 
 
 def test_a_reference_that_never_comes_is_a_failure(tmp_path: Path) -> None:

@@ -27,7 +27,8 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     command = [python_of("mlflow"), "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
     command += ["--backend-store-uri", f"sqlite:///{folder / 'registry.sqlite'}", "--workers", "1"]
     command += ["--default-artifact-root", str(folder / "artifacts")]
-    with serving(command, folder / "mlflow.log", f"{url}/health", alone(MLFLOW_DISABLE_TELEMETRY="true")):
+    environ = alone(MLFLOW_DISABLE_TELEMETRY="true", MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false")
+    with serving(command, folder / "mlflow.log", f"{url}/health", environ):
         yield url
 
 

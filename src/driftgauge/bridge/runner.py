@@ -225,8 +225,7 @@ class Runner:
             _log.warning("whether %s has had its effect cannot be seen", run.id, exc_info=True)
             reason = f"it cannot be seen: {type(error).__name__}"
         if after is not None:
-            told = f"reference {after.reference_id} is in force" if after.reference_id else ""
-            await self._change(run, "succeeded", told, after=after)
+            await self._change(run, "succeeded", _told(run.before, after), after=after)
         elif overdue:
             await self._change(run, "failed", f"no new reference in time; {reason}".removesuffix("; "))
         else:
@@ -276,3 +275,15 @@ class Runner:
             self._counted(run.request.target, "started" if state == "running" else what or state)
             _log.info("%s is %s%s", run.id, what or state, f": {reason}" if reason else "")
         return new
+
+
+def _told(before: Facts, after: Facts) -> str:
+    """What has come of a run, for people."""
+    scores = [
+        f"{facts.score:.3g} {when}"
+        for facts, when in ((before, "before"), (after, "after"))
+        if facts.score is not None
+    ]
+    reference = f"reference {after.reference_id} is in force" if after.reference_id else ""
+    score = f"drift score {', '.join(scores)}" if scores else ""
+    return "; ".join(filter(None, [reference, score]))

@@ -6,6 +6,7 @@ import asyncio
 import importlib
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,8 +14,9 @@ from pathlib import Path
 import aiohttp
 import pytest
 from fake_trainers import Trainer
+from services import unavailable
 
-from driftgauge.bridge.settings import load_settings
+from driftgauge.bridge.settings import RouteSettings, load_settings
 from driftgauge.bridge.targets import Permanent, Target
 from driftgauge.bridge.targets.built_in import BUILT_IN
 from driftgauge.bridge.templates import EXAMPLE as RUN
@@ -122,3 +124,38 @@ def test_a_target_of_ones_own_starts_runs(tmp_path: Path, monkeypatch: pytest.Mo
     with Trainer() as trainer:
         asyncio.run(story(trainer.url))
         assert trainer.starts == {RUN.run_id: 1}
+
+
+def test_the_readme_names_every_kind_of_target_and_every_brake_with_its_default() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    section = text.partition("## From alert to retraining\n")[2].partition("\n## ")[0]
+    kinds, brakes = section.split("| target | `kind` |")[1].split("| brake | default |")
+    rows = [line.split("|")[2] for line in kinds.splitlines()[2:] if line.startswith("|")]
+    assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == set(BUILT_IN)
+    fields = RouteSettings.model_fields
+    shown = {
+        name: line.split("|")[2].strip()
+        for line in brakes.splitlines()
+        if line.startswith("|")
+        for name in re.findall(r"`(\w+)`", line.split("|")[1])
+    }
+    told = {"none": (0, ()), "off": (False,), "30s": (30.0,), "1d": (86_400.0,), "2": (2,)}
+    for name, default in shown.items():
+        assert fields[name].default in told[default], name
+
+
+def test_alertmanager_takes_the_receiver_of_the_readme(tmp_path: Path) -> None:
+    binary = shutil.which("amtool")
+    if binary is None:
+        unavailable("amtool is not installed: apt-get install prometheus-alertmanager")
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    (receivers,) = re.findall(r"```yaml\n(receivers:.*?)```", text, re.DOTALL)
+    settings = load_settings(None, environ={})
+    assert f"http://{settings.server.listen}{settings.webhook.path}" in receivers
+    token = tmp_path / "token"
+    token.write_text("t", encoding="utf-8")
+    receivers = receivers.replace("/etc/alertmanager/bridge-token", str(token))
+    (tmp_path / "alertmanager.yml").write_text(f"route: {{receiver: retraining}}\n{receivers}")
+    command = [binary, "check-config", str(tmp_path / "alertmanager.yml")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -29,6 +29,7 @@ SCRIPTS = {
     "profile": "bench_profile.py",
     "watch": "bench_watch.py",
     "proxy": "bench_proxy.py",
+    "bridge": "bench_bridge.py",
     "memory": "bench_memory.py",
     "import": "bench_import.py",
     "scrape": "bench_scrape.py",

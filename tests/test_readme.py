@@ -57,6 +57,9 @@ def files(here: Path) -> Path:
     run("driftgauge profile train.parquet -o churn.reference --model churn --outputs score")
     settings = next(block for language, block in BLOCKS if language == "toml")
     Path("driftgauge.toml").write_text(settings.replace(":8081", ":0"), encoding="utf-8")
+    bridge = next(block for language, block in BLOCKS if language == "toml" and "[[targets]]" in block)
+    Path("bridge.toml").write_text(bridge, encoding="utf-8")
+    Path("airflow-password").write_text("not told to anybody", encoding="utf-8")
     return here
 
 
@@ -71,22 +74,20 @@ def run(line: str) -> tuple[int, str]:
     return done.returncode, done.stdout
 
 
-def serve_and_stop() -> None:
-    """Start the sidecar as the README says, see that it serves, and end it as Kubernetes would."""
+def serve_and_stop(*words: str) -> None:
+    """Start what serves as the README says, see that it does, and end it as Kubernetes would."""
     port = free_port()
-    environ = {
-        **os.environ,
-        "DRIFTGAUGE_SERVER__LISTEN": f"127.0.0.1:{port}",
-        "DRIFTGAUGE_SERVER__NOT_READY": "0s",
-    }
-    with subprocess.Popen([sys.executable, "-m", "driftgauge", "sidecar"], env=environ) as process:
+    environ = {**os.environ, "DRIFTGAUGE_SERVER__LISTEN": f"127.0.0.1:{port}"}
+    if "sidecar" in words:
+        environ["DRIFTGAUGE_SERVER__NOT_READY"] = "0s"
+    with subprocess.Popen([sys.executable, "-m", *words], env=environ) as process:
         try:
-            until(lambda: _status(f"http://127.0.0.1:{port}/-/ready") == 200, "the sidecar to be ready")
-            assert _status(f"http://127.0.0.1:{port}/") == 200
+            until(lambda: _status(f"http://127.0.0.1:{port}/-/ready") == 200, "it to be ready")
+            page = "/" if "sidecar" in words else "/api/v1/runs"
+            assert _status(f"http://127.0.0.1:{port}{page}") == 200
         finally:
             process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 0
-    assert any(Path("state").rglob("*.window"))
 
 
 def _status(url: str) -> int:
@@ -135,13 +136,16 @@ def test_the_first_example_is_as_long_as_it_says() -> None:
 @pytest.mark.parametrize("line", [line for line in commands() if line.startswith("driftgauge")])
 def test_commands_work(line: str, files: Path) -> None:
     words = line.split()
-    if line == "driftgauge sidecar":
-        serve_and_stop()
+    if line in ("driftgauge sidecar", "driftgauge bridge serve"):
+        serve_and_stop(*words)
+        if "sidecar" in words:
+            assert any(Path("state").rglob("*.window"))
         return
     if words[1] == "demo":
         line += " --port 0 --speed max --no-hold"
     status, output = run(line)
     assert status == EXPECTED.get(words[1], 0)
+    assert "not told to anybody" not in output
     if words[1] == "demo":
         shown = [block for language, block in BLOCKS if language == "console"]
         assert shown

@@ -220,7 +220,7 @@ def test_a_file_that_is_no_toml_is_told(tmp_path: Path, text: str, part: str) ->
 
 
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"there is no file .*; give the path of a driftgauge.toml"):
+    with pytest.raises(ConfigError, match=r"there is no file .*; give the path of a settings file"):
         load_settings(tmp_path / "no.toml", environ={})
 
 

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final, Literal
 
 __all__ = ["REASONS", "Alert", "AlertLimits", "Message", "Unreadable", "read_message", "time_text"]
@@ -245,6 +246,7 @@ def _time(given: Any) -> float | None:
     return seconds if 0 < seconds < _LATEST else None
 
 
+@lru_cache(4_096)  # alerts of a group begin together, and each is looked at many times
 def time_text(seconds: float) -> str:
     """RFC 3339 to the microsecond, in UTC.
 

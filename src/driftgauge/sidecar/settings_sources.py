@@ -60,7 +60,7 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        message = f"there is no file {str(path)!r}; give the path of a driftgauge.toml"
+        message = f"there is no file {str(path)!r}; give the path of a settings file"
         raise ConfigError(message) from error
     except OSError as error:
         message = f"cannot read {str(path)!r}: {error.strerror}; make it readable for this user"

@@ -38,7 +38,7 @@ test: $(VENV)/.test $(VENV)/.tools $(VENV)/.collector services  ## the whole sui
 test-fast: $(VENV)/.test  ## the suite without what is slow or needs a server
 	$(BIN)/python -m pytest -m "not slow and not prometheus and not servers" $(PYTEST_ARGS)
 
-test-servers: $(VENV)/.test $(SERVERS:%=$(VENV)/servers/%/.installed)  ## real model servers, asked by their own clients
+test-servers: $(VENV)/.test $(SERVERS:%=$(VENV)/servers/%/.installed)  ## real model servers, asked by their own clients, and systems that train
 	$(BIN)/python -m pytest tests/servers $(PYTEST_ARGS)
 
 lint: $(VENV)/.test types  ## style of every file, and types

@@ -187,6 +187,10 @@ def test_the_state_of_a_window_can_be_loaded_and_merged(tmp_path: Path, folder: 
         listing = await ask(client, "GET", f"{url}/api/v1/state")
         wrong = await ask(client, "GET", f"{url}/api/v1/state?model=churn&window=9h")
         unnamed = await ask(client, "GET", f"{url}/api/v1/state?window=9h")
+        alone = await ask(client, "GET", f"{url}/api/v1/state?model=churn")
+        absent = await ask(client, "GET", f"{url}/api/v1/state?model=no")
+        assert [each["model"] for each in json.loads(alone[1])["models"]] == ["churn"]
+        assert absent[0] == 404
         return [body, json.loads(listing[1]), wrong, unnamed]
 
     body, listing, wrong, unnamed = while_running(settings_of(tmp_path, models(folder)), talk)
@@ -199,6 +203,7 @@ def test_the_state_of_a_window_can_be_loaded_and_merged(tmp_path: Path, folder: 
         "rows": 30,
         "seconds": listing["models"][0]["windows"][0]["seconds"],
     }
+    assert listing["models"][0]["drift_evaluations"] == 0
     assert wrong[0] == 404
     assert "it has '10000rows'" in wrong[1]
     assert unnamed[0] == 404

@@ -57,7 +57,7 @@ def description(ways: Iterable[object]) -> dict[str, Any]:
                     "Models, references and windows; with window, the state of one window, which merges with "
                     "others of the same reference (driftgauge.windows.WindowState)",
                     ["application/json", "application/zip"],
-                    [_query("model", "Name of a model"), _query("window", "Name of a window, such as 24h")],
+                    [_query("model", "One model"), _query("window", "Name of a window, such as 24h")],
                     failing=(404,),
                 ),
                 "security": [{}, {"token": []}],

@@ -87,7 +87,7 @@ def test_check_prints_settings_without_secrets(tmp_path: Path, monkeypatch: pyte
     ("old", "new", "words"),
     [
         ('target = "training"', 'target = "trainnig"', "no target 'trainnig'; there are: 'training'"),
-        ('kind = "http"', 'kind = "htpp"', "no target of kind 'htpp'"),
+        ('kind = "http"', 'kind = "htpp"', r"targets\[0\].kind \(training\): no target of kind 'htpp'"),
         ("idempotent = true", "idempotnt = true", r"targets\[0\].idempotnt"),
         ("group_wait", "grup_wait", "did you mean 'group_wait'"),
         ('group_wait = "0s"', 'quiet_hours = ["late"]', "must be such as '22:00-06:00'"),

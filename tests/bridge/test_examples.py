@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import aiohttp
@@ -57,6 +58,11 @@ def test_the_example_is_right_and_its_secrets_are_not_shown(
     assert done.returncode == 0, done.stderr
     assert "secret-" not in done.stdout
     assert "secret of" not in done.stdout
+    printed = tomllib.loads(done.stdout)
+    written = tomllib.loads(text)
+    assert [each["name"] for each in printed["targets"]] == [each["name"] for each in written["targets"]]
+    assert next(each for each in printed["targets"] if each["kind"] == "command")["command"][0][0] == "/"
+    assert printed["routes"][0]["quorum_features"] == 3
 
 
 def test_the_example_shows_every_kind_of_target(tmp_path: Path, example: tuple[str, dict[str, str]]) -> None:

@@ -65,7 +65,11 @@ def wire(settings: BridgeSettings, environ: Mapping[str, str] = os.environ) -> W
     """
     targets = {}
     for number, table in enumerate(settings.targets):
-        kind = target_class(table.kind)
+        try:
+            kind = target_class(table.kind)
+        except ConfigError as error:
+            message = f"targets[{number}].kind ({table.name}): {error}"
+            raise ConfigError(message) from error
         targets[table.name] = kind(_settings_of(kind, table, number, environ))  # type: ignore[call-arg]
     payloads = {
         route.name: PayloadTemplate(route.payload, f"payload of route {route.name!r}")

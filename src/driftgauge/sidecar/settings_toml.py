@@ -24,7 +24,7 @@ def to_toml(settings: BaseModel) -> str:
             tables.append((f"[{name}]", value))
         elif isinstance(value, tuple) and value and isinstance(value[0], BaseModel):
             tables.extend((f"[[{name}]]", each) for each in value)
-        elif not isinstance(value, tuple):
+        elif value is not None and value != ():  # an empty one may be of tables
             lines.append(f"{name} = {_value(value)}")
     for header, section in tables:
         lines += ["", header]

@@ -280,7 +280,7 @@ def check_loop(folder: Path, trainer: Trainer) -> None:
         feed.drifted = True
         until(lambda: alerts(server, "firing") == ["DriftgaugeModelDrift"], "the alert", PATIENCE_SECONDS)
         done("alert")
-        for states in (("starting", "running"), ("running", "closing")):
+        for states in (("starting", "running", "closing"), ("running", "closing", "succeeded")):
             ours.in_state(*states)
             done(states[0])
             ours.kill()

@@ -42,7 +42,7 @@ LAYERS = {
     ),
     "_payload_intake": TOP,
     **dict.fromkeys(("__init__", "__main__", "_demo", "cli", "exporters", "files", "render"), TOP),
-    **dict.fromkeys(("middleware", "sidecar"), TOP),
+    **dict.fromkeys(("bridge", "middleware", "sidecar"), TOP),
 }
 STANDARD_LIBRARY_ONLY = {"errors", "snapshot", "_family", "catalogue", "exporters", "__init__"}
 FOR_EXPORTERS = {"snapshot", "catalogue", "errors"}

@@ -6,6 +6,7 @@ Found as ``driftgauge.exporter("prometheus")``; can be imported directly as well
 from __future__ import annotations
 
 from driftgauge_prometheus._collector import SnapshotCollector, SnapshotSource, collector
+from driftgauge_prometheus._families import scrape_families
 from driftgauge_prometheus._serve import asgi_app, serve, wsgi_app
 from driftgauge_prometheus._text import SnapshotsSource, scrape
 
@@ -16,6 +17,7 @@ __all__ = [
     "asgi_app",
     "collector",
     "scrape",
+    "scrape_families",
     "serve",
     "wsgi_app",
 ]

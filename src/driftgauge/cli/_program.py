@@ -25,7 +25,7 @@ from driftgauge.errors import DriftgaugeError
 
 __all__ = ["program", "run"]
 
-COMMANDS = ("profile", "check", "backtest", "power", "demo", "sidecar", "metrics", "render")
+COMMANDS = ("profile", "check", "backtest", "power", "demo", "sidecar", "bridge", "metrics", "render")
 
 INTERRUPTED = 130  # 128 + SIGINT, what a shell reports
 

@@ -1,0 +1,157 @@
+"""From settings to what runs: targets with their secrets, routes with their templates."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from driftgauge.bridge.decide import Route
+from driftgauge.bridge.records import Closer
+from driftgauge.bridge.settings import BridgeSettings, TargetTable
+from driftgauge.bridge.targets import Target, target_class
+from driftgauge.bridge.templates import PayloadTemplate
+from driftgauge.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+__all__ = ["Wiring", "masked", "wire"]
+
+SECRET_BYTES: Final = 64 << 10
+SHORTEST_HIDDEN: Final = 4
+MASK: Final = "********"
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """What the engine works with.
+
+    Parameters
+    ----------
+    settings : BridgeSettings
+    routes : tuple of Route
+    targets, payloads : mapping
+        By the name of the target, and of the route.
+    closer : Closer or None
+    """
+
+    settings: BridgeSettings
+    routes: tuple[Route, ...]
+    targets: Mapping[str, Target]
+    payloads: Mapping[str, PayloadTemplate]
+    closer: Closer | None = None
+
+    def route(self, name: str) -> Route | None:
+        """The route of this name."""
+        return next((each for each in self.routes if each.settings.name == name), None)
+
+
+def wire(settings: BridgeSettings, environ: Mapping[str, str] = os.environ) -> Wiring:
+    """Everything that *settings* name, made and checked.
+
+    Parameters
+    ----------
+    settings : BridgeSettings
+    environ : mapping of str to str
+        Where ``{ env = "NAME" }`` is looked up.
+
+    Raises
+    ------
+    ConfigError
+        A target's table, a secret or a template is wrong.
+    """
+    targets = {}
+    for number, table in enumerate(settings.targets):
+        kind = target_class(table.kind)
+        targets[table.name] = kind(_settings_of(kind, table, number, environ))  # type: ignore[call-arg]
+    payloads = {
+        route.name: PayloadTemplate(route.payload, f"payload of route {route.name!r}")
+        for route in settings.routes
+    }
+    return Wiring(settings, tuple(map(Route.of, settings.routes)), targets, payloads, _closer(settings))
+
+
+def _closer(settings: BridgeSettings) -> Closer | None:
+    if not settings.closings:
+        return None
+    from importlib import import_module
+
+    closer: Closer = import_module("driftgauge.bridge.closing").closer(settings.closings)
+    return closer
+
+
+def masked(settings: BridgeSettings, environ: Mapping[str, str] = os.environ) -> str:
+    """The settings as TOML, secrets masked; of targets what their kind fills in by itself too."""
+    from driftgauge.sidecar.settings_toml import to_toml
+
+    looked_up: list[str] = []
+    lines = [to_toml(settings.model_copy(update={"targets": ()}))]
+    for number, table in enumerate(settings.targets):
+        kind = target_class(table.kind)
+        filled = _settings_of(kind, table, number, environ, looked_up)
+        names = to_toml(TargetTable(name=table.name, kind=table.kind))
+        lines.append(f"\n[[targets]]\n{names}{to_toml(filled)}")
+    text = "".join(lines)
+    for each in sorted({each for each in looked_up if len(each) >= SHORTEST_HIDDEN}, key=len, reverse=True):
+        text = text.replace(each, MASK)  # a secret in a header that is none of the secret ones
+    return text
+
+
+def _settings_of(
+    kind: type[Target],
+    table: TargetTable,
+    number: int,
+    environ: Mapping[str, str],
+    looked_up: list[str] | None = None,
+) -> BaseModel:
+    from pydantic import ValidationError
+
+    where = f"targets[{number}]"
+    found: list[str] = [] if looked_up is None else looked_up
+    given = {
+        key: _resolved(value, f"{where}.{key}", environ, found)
+        for key, value in (table.model_extra or {}).items()
+    }
+    try:
+        return kind.settings.model_validate(given)
+    except ValidationError as error:
+        # What was given is not told: it may be a secret in the wrong place.
+        told = [
+            f"{_place(where, each['loc'])} ({table.name}, {table.kind}): "
+            f"{str(each['msg']).removeprefix('Value error, ')}"
+            for each in error.errors(include_url=False, include_input=False)
+        ]
+    known = ", ".join(sorted(kind.settings.model_fields))
+    raise ConfigError("\n".join([*told, f"a target of kind {table.kind!r} has {known}"]))
+
+
+def _place(where: str, location: Sequence[Any]) -> str:
+    return where + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
+
+
+def _resolved(value: Any, where: str, environ: Mapping[str, str], found: list[str]) -> Any:
+    """The value with each ``{ env = … }`` and ``{ file = … }`` replaced; what they gave goes to *found*."""
+    if isinstance(value, list):
+        return [_resolved(each, where, environ, found) for each in value]
+    if not isinstance(value, dict):
+        return value
+    if set(value) == {"env"} and isinstance(value["env"], str):
+        if value["env"] not in environ:
+            message = f"{where} asks for the variable {value['env']!r}, which is not set; set it"
+            raise ConfigError(message)
+        found.append(environ[value["env"]])
+        return found[-1]
+    if set(value) == {"file"} and isinstance(value["file"], str):
+        try:
+            with Path(value["file"]).open("rb") as file:
+                found.append(file.read(SECRET_BYTES).decode("utf-8").strip())
+        except (OSError, UnicodeDecodeError) as error:
+            message = (
+                f"{where} asks for the file {value['file']!r}, which is no text that can be read; give one"
+            )
+            raise ConfigError(message) from error
+        return found[-1]
+    return {key: _resolved(each, f"{where}.{key}", environ, found) for key, each in value.items()}

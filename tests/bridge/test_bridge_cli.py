@@ -1,0 +1,103 @@
+"""The commands, on a file that no bridge has open."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from bridge_cases import NOW, alert, held, route, settings_of
+from click.testing import CliRunner, Result
+
+from driftgauge.bridge.decide import decide
+from driftgauge.bridge.records import Entry, Run
+from driftgauge.bridge.store import Store
+from driftgauge.cli.bridge import command
+from driftgauge.errors import ConfigError
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    settings = settings_of(tmp_path)
+    store = Store(settings.store.path)
+    for model, state in (("churn", "proposed"), ("fraud", "dead"), ("spam", "failed")):
+        found = decide(route(), [held(alert(model))], (), (), NOW)
+        assert found.run is not None
+        store.add_run(Run(request=found.run, state=state, created_seconds=NOW))  # type: ignore[arg-type]
+    store.log(
+        Entry(seconds=NOW, what="no", model="ch\x1b[31murn", route="retrain", brake="quorum", reason="1 of 3")
+    )
+    store.close()
+    return tmp_path
+
+
+def call(folder: Path, *arguments: str) -> Result:
+    return CliRunner().invoke(
+        command, [arguments[0], "-c", str(folder / "bridge.toml"), *arguments[1:]], catch_exceptions=False
+    )
+
+
+def test_list_shows_runs(folder: Path) -> None:
+    lines = call(folder, "list").output.splitlines()
+    assert lines[0].split() == ["run", "state", "decided", "route", "target", "reason"]
+    assert len(lines) == 4
+    found = [
+        json.loads(line) for line in call(folder, "list", "--json", "--state", "dead").output.splitlines()
+    ]
+    assert [each["request"]["model"] for each in found] == ["fraud"]
+
+
+def test_log_cannot_steer_a_terminal(folder: Path) -> None:
+    output = call(folder, "log").output
+    assert "\x1b" not in output
+    assert "quorum" in output
+
+
+def test_a_person_decides(folder: Path) -> None:
+    store = Store(folder / "bridge.sqlite")
+    ids = {run.request.model: run.id for run in store.runs()}
+    assert call(folder, "approve", ids["churn"]).output == f"{ids['churn']} is pending\n"
+    assert call(folder, "replay", ids["fraud"][-12:]).output == f"{ids['fraud']} is pending\n"
+    fresh = call(folder, "replay", ids["spam"]).output.split()[0]
+    assert fresh != ids["spam"]
+    assert call(folder, "deny", ids["churn"]).output == f"{ids['churn']} is denied\n"
+    assert [each.what for each in store.entries()][1:] == ["approved", "replayed", "replayed", "denied"]
+    with pytest.raises(ConfigError, match="no run is called"):
+        call(folder, "approve", "nothing")
+
+
+def test_check_prints_settings_without_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRAINING_TOKEN", "very secret")
+    settings_of(tmp_path)
+    file = tmp_path / "bridge.toml"
+    text = file.read_text().replace(
+        "idempotent = true",
+        'token = { env = "TRAINING_TOKEN" }\nheaders = { X-Key = { env = "TRAINING_TOKEN" } }',
+    )
+    file.write_text(text)
+    output = call(tmp_path, "check").output
+    assert "very secret" not in output
+    assert "********" in output
+    monkeypatch.delenv("TRAINING_TOKEN")
+    with pytest.raises(ConfigError, match=r"TRAINING_TOKEN.*not set"):
+        call(tmp_path, "check")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('target = "training"', 'target = "trainnig"', "no target 'trainnig'; there are: 'training'"),
+        ('kind = "http"', 'kind = "htpp"', "no target of kind 'htpp'"),
+        ("idempotent = true", "idempotnt = true", r"targets\[0\].idempotnt"),
+        ("group_wait", "grup_wait", "did you mean 'group_wait'"),
+        ('group_wait = "0s"', 'quiet_hours = ["late"]', "must be such as '22:00-06:00'"),
+        ('group_wait = "0s"', 'payload = { a = "{{ modell }}" }', "'modell' is undefined"),
+        ('group_wait = "0s"', 'match_regex = { model = "(" }', "must be patterns"),
+    ],
+)
+def test_a_mistake_is_named(tmp_path: Path, old: str, new: str, words: str) -> None:
+    settings_of(tmp_path)
+    file = tmp_path / "bridge.toml"
+    file.write_text(file.read_text().replace(old, new))
+    with pytest.raises(ConfigError, match=words):
+        call(tmp_path, "check")

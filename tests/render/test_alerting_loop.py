@@ -153,7 +153,7 @@ def alertmanager(folder: Path, hook: int) -> Iterator[int]:
 
 
 @contextmanager
-def prometheus(folder: Path, targets: list[int], alerts: int) -> Iterator[Prometheus]:
+def prometheus(folder: Path, targets: list[int], bridge: int, alerts: int) -> Iterator[Prometheus]:
     (folder / "rules.yaml").write_text(rendered("alerts", SETTINGS)["driftgauge.rules.yaml"])
     config = {
         "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
@@ -163,7 +163,8 @@ def prometheus(folder: Path, targets: list[int], alerts: int) -> Iterator[Promet
             {
                 "job_name": "driftgauge",
                 "static_configs": [{"targets": [f"127.0.0.1:{port}" for port in targets]}],
-            }
+            },
+            {"job_name": "bridge", "static_configs": [{"targets": [f"127.0.0.1:{bridge}"]}]},
         ],
     }
     (folder / "prometheus.yml").write_text(json.dumps(config))
@@ -230,7 +231,7 @@ class Loop:
 
 
 @pytest.fixture(scope="module")
-def loop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
+def loop(tmp_path_factory: pytest.TempPathFactory, bridge_port: int) -> Iterator[Loop]:
     folder = tmp_path_factory.mktemp("loop")
     dg.Reference.fit(train(), model="churn", version="3", outputs=["score"]).save(folder / "reference")
     reference = dg.Reference.load(folder / "reference")
@@ -238,7 +239,8 @@ def loop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
         replicas = tuple(stack.enter_context(replica(reference, seed)) for seed in (1, 2))
         hook = stack.enter_context(webhook())
         alerts = stack.enter_context(alertmanager(folder, hook.port))
-        server = stack.enter_context(prometheus(folder, [each.port for each in replicas], alerts))
+        ports = [each.port for each in replicas]
+        server = stack.enter_context(prometheus(folder, ports, bridge_port, alerts))
         yield Loop(reference, (replicas[0], replicas[1]), server, hook, folder / "rules.yaml")
 
 

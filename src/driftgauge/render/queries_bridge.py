@@ -40,14 +40,16 @@ def in_an_hour(settings: RenderSettings, name: str, *labels: str) -> str:
 def failed_runs(settings: RenderSettings) -> str:
     """Failed runs of each target in the long range, the first of all included.
 
-    A counter that was not there before has not increased: of one that is younger than the range all counts.
+    A counter that was not there before has not increased. So a target of which anything is known, such as
+    that a run was started, has failed 0 times until it fails.
     """
-    range = settings.ranges.long
+    ranges = settings.ranges
+    each = by(one_bridge(settings), settings.labels.instance, "target")
     failed = bridge_series(settings, "runs_total", 'outcome="failed"')
     return (
-        f"sum by {by(one_bridge(settings), 'target')} (\n"
-        f"  ({failed} unless {failed} offset {range})\n"
+        f"sum by {by(one_bridge(settings), 'target')} (increase((\n"
+        f"  sum by {each} ({failed})\n"
         f"  or\n"
-        f"  increase({failed}[{range}])\n"
-        f")"
+        f"  0 * sum by {each} ({bridge_series(settings, 'runs_total')})\n"
+        f")[{ranges.long}:{ranges.interval}]))"
     )

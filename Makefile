@@ -52,7 +52,7 @@ golden: $(VENV)/.test  ## write the golden files anew; read the difference befor
 	$(BIN)/python -m pytest --update-golden tests/exporter/test_prometheus_text.py tests/sidecar/test_sidecar_cli.py tests/otel/test_otlp_json.py tests/cli tests/test_readme.py
 
 manifests: $(VENV)/.tools  ## write deploy/manifests anew from the chart
-	@for each in sidecar:fraud standalone:driftgauge; do \
+	@for each in sidecar:fraud standalone:driftgauge bridge:driftgauge; do \
 	    name=$${each%%:*}; file=deploy/chart/examples/$$name.yaml; \
 	    { echo "# Written by \`make manifests\` from $$file, do not edit."; \
 	      $(BIN)/helm template $${each##*:} deploy/chart/driftgauge -f $$file --namespace models --kube-version 1.34.0; \

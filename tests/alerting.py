@@ -39,18 +39,18 @@ def alertmanager(folder: Path, config: Mapping[str, Any]) -> Iterator[int]:
 
 
 @contextmanager
-def prometheus(folder: Path, rules: str, targets: Sequence[int], alerts: int) -> Iterator[Prometheus]:
-    """A Prometheus that scrapes ports each second, and tells the Alertmanager on the port *alerts*."""
+def prometheus(
+    folder: Path, rules: str, jobs: Mapping[str, Sequence[int]], alerts: int
+) -> Iterator[Prometheus]:
+    """A Prometheus that scrapes the ports of its jobs each second, and tells the Alertmanager on *alerts*."""
     (folder / "rules.yaml").write_text(rules)
     config = {
         "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
         "rule_files": ["rules.yaml"],
         "alerting": {"alertmanagers": [{"static_configs": [{"targets": [f"127.0.0.1:{alerts}"]}]}]},
         "scrape_configs": [
-            {
-                "job_name": "driftgauge",
-                "static_configs": [{"targets": [f"127.0.0.1:{port}" for port in targets]}],
-            }
+            {"job_name": job, "static_configs": [{"targets": [f"127.0.0.1:{port}" for port in ports]}]}
+            for job, ports in jobs.items()
         ],
     }
     (folder / "prometheus.yml").write_text(json.dumps(config))

@@ -32,7 +32,7 @@ from driftgauge.render.settings import DEFAULT_ALERTS, Ranges
 
 SECONDS = 240
 CHOSEN = {
-    **dict.fromkeys(("job", "instance", "reference", "window"), ".+"),
+    **dict.fromkeys(("job", "instance", "bridge", "reference", "window"), ".+"),
     **{"model": "churn", "version": ".*", "feature": "tenure", "top": "10", "range": "1m", "span": "30s"},
     **{"__rate_interval": "8s", "__interval": "4s", "__range": f"{SECONDS}s"},
 }

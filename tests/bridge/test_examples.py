@@ -23,7 +23,7 @@ from driftgauge.bridge.targets.built_in import BUILT_IN
 from driftgauge.bridge.templates import EXAMPLE as RUN
 
 ROOT = Path(__file__).resolve().parents[2]
-EXAMPLE = (ROOT / "deploy" / "bridge.toml").read_text(encoding="utf-8")
+EXAMPLE = (ROOT / "deploy" / "bridge-every-key.toml").read_text(encoding="utf-8")
 
 
 def check(folder: Path, text: str, **environ: str) -> subprocess.CompletedProcess[str]:

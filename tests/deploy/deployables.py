@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
 CHART = DEPLOY / "chart" / "driftgauge"
 EXAMPLES = {"sidecar": "fraud", "standalone": "driftgauge"}  # values: name of the release
+RELEASES = EXAMPLES | {"bridge": "driftgauge"}
 KUBERNETES = "1.37.0"
 # As in tests/render: where `make test` puts what must not be installed beside driftgauge.
 TOOLS = Path(os.environ.get("DRIFTGAUGE_KUBERNETES", ROOT / ".venv" / "kubernetes"))
@@ -88,6 +89,7 @@ def write_schemas(folder: Path) -> None:
         "service-v1",
         "configmap-v1",
         "networkpolicy-networking-v1",
+        "persistentvolumeclaim-v1",
     )
     for name in names:
         text = (core_schemas() / f"{name}.json").read_text(encoding="utf-8")

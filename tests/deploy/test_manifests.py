@@ -15,6 +15,7 @@ from deployables import (
     DEPLOY,
     EXAMPLES,
     KUBERNETES,
+    RELEASES,
     TOOLS,
     containers,
     documents,
@@ -54,6 +55,21 @@ VARIANTS = [
         'service.annotations={"a":"b"}',
         'networkPolicy.requestsFrom=[{"namespaceSelector":{}}]',
     ]),
+    ("bridge", []),
+    ("bridge", [
+        'bridge.storage={"size":"5Gi","className":"fast"}',
+        'bridge.serviceAccountName="jobs"',
+        'bridge.volumes=[{"name":"job","configMap":{"name":"job"}}]',
+        'bridge.volumeMounts=[{"name":"job","mountPath":"/job"}]',
+        'bridge.alertsFrom=[{"podSelector":{}}]',
+        'imagePullSecrets=[{"name":"pull"}]',
+        'nodeSelector={"pool":"tools"}',
+        'tolerations=[{"key":"tools","operator":"Exists"}]',
+    ]),
+    ("bridge", [
+        'bridge.storage.existingClaim="log"', 'bridge.alertsFrom=[]', 'networkPolicy.metricsFrom=[]'
+    ]),
+    ("bridge", ['monitor.enabled=true', 'networkPolicy.enabled=false', 'podMonitor.enabled=false']),
 ]  # fmt: skip
 
 
@@ -87,22 +103,24 @@ def _loaded(file: str, environ: dict[str, str]) -> SidecarSettings:
         return load_settings(path, environ=environ)
 
 
-@pytest.mark.parametrize("values", [None, *EXAMPLES])
+@pytest.mark.parametrize("values", [None, *RELEASES])
 def test_helm_finds_no_fault(values: str | None) -> None:
     chosen = [] if values is None else ["--values", DEPLOY / "chart" / "examples" / f"{values}.yaml"]
     done = helm("lint", "--strict", "--kube-version", "1.34.0", CHART, *chosen)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("name", EXAMPLES)
+@pytest.mark.parametrize("name", RELEASES)
 def test_the_manifests_are_the_chart_with_the_values_of_the_example(name: str) -> None:
     committed = (DEPLOY / "manifests" / f"{name}.yaml").read_text(encoding="utf-8")
     first, _, rest = committed.partition("\n")
     assert first.endswith(f"from deploy/chart/examples/{name}.yaml, do not edit.")
-    assert documents(rest) == documents(rendered(name, EXAMPLES[name])), "make manifests writes them anew"
+    assert documents(rest) == documents(rendered(name, RELEASES[name])), "make manifests writes them anew"
 
 
-@pytest.mark.parametrize(("name", "settings"), VARIANTS, ids=["sidecar", "standalone", "less", "more"])
+@pytest.mark.parametrize(("name", "settings"), VARIANTS, ids=[
+    "sidecar", "standalone", "less", "more", "bridge", "bridge more", "bridge less", "bridge and monitor"
+])  # fmt: skip
 def test_kubeconform_accepts_whatever_the_chart_renders(
     kubeconform: Any, name: str, settings: list[str]
 ) -> None:

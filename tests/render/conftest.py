@@ -10,6 +10,8 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +20,19 @@ import pytest
 from services import Prometheus, free_port, running, unavailable, until
 
 import driftgauge as dg
+from driftgauge.bridge.families import BridgeSnapshot, samples
 from driftgauge.render import RenderSettings
 from driftgauge.render.recording import recording_groups
 from driftgauge.render.settings import Ranges
-from driftgauge_prometheus import serve
+from driftgauge.snapshot import PayloadCounts
+from driftgauge_prometheus import scrape_families, serve
 
 ROOT = Path(__file__).resolve().parents[2]
 # The committed rules, evaluated every second.
 QUICK = RenderSettings(ranges=Ranges(rate="10s", interval="1s"))
 CHOSEN = {
     "job": ".+",
+    "bridge": ".+",
     "instance": ".+",
     "model": "churn",
     "version": ".*",
@@ -94,7 +99,7 @@ class Replicas:
 
 
 @pytest.fixture(scope="session")
-def two_replicas(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replicas]:
+def two_replicas(tmp_path_factory: pytest.TempPathFactory, bridge_port: int) -> Iterator[Replicas]:
     """Two replicas of one model with unequal traffic, and a Prometheus with the recording rules."""
     binary = shutil.which("prometheus")
     if binary is None:
@@ -103,7 +108,7 @@ def two_replicas(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replicas]
     drift = threading.Event()
     with ExitStack() as stack:
         ports = [stack.enter_context(_replica(rows, seed, drift)) for seed, rows in enumerate((90, 30))]
-        prometheus = stack.enter_context(_prometheus(binary, folder, ports))
+        prometheus = stack.enter_context(_prometheus(binary, folder, ports, bridge_port))
         until(lambda: _has(prometheus, QUIET), "the rules to record two quiet replicas", 120)
         quiet_at = time.time()
         drift.set()
@@ -126,6 +131,7 @@ def _replica(rows: int, seed: int, drift: threading.Event) -> Iterator[int]:
     budget = dg.one_false_alert(per="1d", evaluate_every="1s")
     stopped = threading.Event()
     with dg.Monitor(reference, windows=[dg.rows(2_000), dg.duration("1m")], budget=budget) as monitor:
+        monitor.count_payloads(partial(_payloads, time.monotonic()))
         predict = monitor.watch(lambda columns: columns["score"])
         drawn = np.random.default_rng(seed)
 
@@ -146,6 +152,52 @@ def _replica(rows: int, seed: int, drift: threading.Event) -> Iterator[int]:
             thread.join(timeout=10)
 
 
+def _payloads(start: float) -> list[PayloadCounts]:
+    """What a sidecar says of a hundred payloads a second, of which some come to every end there is."""
+    each = int(10 * (time.monotonic() - start))
+    ends = {"dropped": {"queue_full": each}, "undecodable": {"not_json": each}}
+    others = {"without_outputs": {"missing_key": each}, "forwarded": {"delivered": 7 * each, "failed": each}}
+    counts = PayloadCounts(
+        way="sink", protocol="kserve_v1", payloads=10 * each, decoded=8 * each, **ends, **others
+    )
+    return [counts]
+
+
+@pytest.fixture(scope="session")
+def bridge_port() -> Iterator[int]:
+    """Of a bridge that has all its metrics, and nothing to complain of."""
+    start = time.monotonic()
+
+    class Metrics(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            count, now = int(time.monotonic() - start), time.time()
+            snapshot = BridgeSnapshot(
+                runs={("airflow", "succeeded"): count, ("airflow", "failed"): 0},
+                suppressed={"cooldown": count},
+                alerts={"new": count, "not_stored": 0},
+                pending_runs=1,
+                oldest_pending_seconds=now - 60,
+                last_success_seconds=now - 30,
+            )
+            headers, body = scrape_families(lambda: samples(snapshot))
+            self.send_response(200)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            """Quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Metrics)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield server.server_port
+    server.shutdown()
+    server.server_close()
+    thread.join(timeout=10)
+
+
 def _rows(rng: np.random.Generator, rows: int, *, drifted: bool = False) -> dict[str, Any]:
     age = rng.normal(48 if drifted else 40, 10, rows)
     income = rng.lognormal(10, 1, rows)
@@ -160,13 +212,16 @@ def _rows(rng: np.random.Generator, rows: int, *, drifted: bool = False) -> dict
 
 
 @contextmanager
-def _prometheus(binary: str, folder: Path, ports: list[int]) -> Iterator[Prometheus]:
+def _prometheus(binary: str, folder: Path, ports: list[int], bridge: int) -> Iterator[Prometheus]:
     """A server with the rules that scrapes *ports* every three seconds."""
     (folder / "rules.json").write_text(json.dumps({"groups": recording_groups(QUICK)}))
     targets = [f"127.0.0.1:{port}" for port in ports]
-    job = {"job_name": "driftgauge", "static_configs": [{"targets": targets}]}
+    jobs = [
+        {"job_name": "driftgauge", "static_configs": [{"targets": targets}]},
+        {"job_name": "bridge", "static_configs": [{"targets": [f"127.0.0.1:{bridge}"]}]},
+    ]
     times = {"scrape_interval": "3s", "scrape_timeout": "3s", "evaluation_interval": "1s"}
-    config = {"global": times, "rule_files": ["rules.json"], "scrape_configs": [job]}
+    config = {"global": times, "rule_files": ["rules.json"], "scrape_configs": jobs}
     (folder / "prometheus.yml").write_text(json.dumps(config))  # YAML contains JSON
     port = free_port()
     command = [
@@ -183,7 +238,7 @@ def _prometheus(binary: str, folder: Path, ports: list[int]) -> Iterator[Prometh
 RECORDED = "max by (model) (model_reference_feature:driftgauge_feature_psi:fleet1h)"
 # A scrape that timed out on a busy machine would leave a hole just where the test looks.
 SCRAPED = (
-    "min(count_over_time(up[1m])) > 4 and on () min(min_over_time(up[15s])) == 1 and on () count(up) == 2"
+    "min(count_over_time(up[1m])) > 4 and on () min(min_over_time(up[15s])) == 1 and on () count(up) == 3"
 )
 QUIET = f"max by (model) (driftgauge_drifted_features) == 0 and {RECORDED} < 0.1 and on () ({SCRAPED})"
 DRIFT = f"min by (model) (driftgauge_drifted_features) > 0 and {RECORDED} > 0.1 and on () ({SCRAPED})"

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from driftgauge.bridge import families as bridge
 from driftgauge.catalogue import CATALOGUE
 from driftgauge.render import RenderSettings
 from driftgauge.render.alerts import ALERTS, alert_groups
@@ -70,11 +71,11 @@ def test_a_story_tells_when_an_alert_stays_quiet(name: str) -> None:
 
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: story["name"])
 def test_a_story_is_about_series_of_the_catalogue(story: dict[str, Any]) -> None:
-    families = {family.prometheus_name: family for family in CATALOGUE}
+    families = {family.prometheus_name: family.labels for family in (*CATALOGUE, *bridge.FAMILIES)}
     for each in story["input_series"]:
         name, _, labels = each["series"].partition("{")
         given = set(re.findall(r"(\w+)=", labels)) - {"instance", "job"}
-        assert given == set(families[name].labels), each["series"]
+        assert given == set(families[name]), each["series"]
 
 
 @pytest.mark.slow
@@ -91,6 +92,7 @@ def test_a_story_is_about_series_of_the_catalogue(story: dict[str, Any]) -> None
         ("> 0.2", "> 2", f"DriftgaugeFleetPsiHigh: {TOLD}"),
         (">= 500", ">= 50", "DriftgaugeFleetPsiHigh: quiet"),
         ("[12h]", "[10m]", f"DriftgaugeRowsDropped: {TOLD}"),
+        ('reason!="queue_full"', 'reason="none"', f"DriftgaugePayloadsDropped: {TOLD}"),
         ("> 0.05", "> 0.03", "DriftgaugeMissingJump: quiet"),
         (
             "min by (model, model_version, feature",
@@ -100,6 +102,10 @@ def test_a_story_is_about_series_of_the_catalogue(story: dict[str, Any]) -> None
         ("[1d]", "[20m]", f"DriftgaugeMonitorAbsent: {TOLD}"),
         ("== bool 0", "== bool -1", f"DriftgaugeEvaluationStalled: {TOLD}, with a detector that is stuck"),
         (">= 100", ">= 20", "DriftgaugeEvaluationStalled: quiet"),
+        ("> 21600", "> 17000", "DriftgaugeBridgeRunPending: quiet"),
+        ("[6h:1m]", "[20m:1m]", f"DriftgaugeBridgeRunsFailing: {TOLD}"),
+        ('outcome="failed"', 'outcome=~"failed|retry"', "DriftgaugeBridgeRunsFailing: quiet"),
+        ("not_stored|queue_full", "not_stored|no_model", "DriftgaugeBridgeNotStoring: quiet"),
     ],
 )
 def test_other_rules_are_not_believed(

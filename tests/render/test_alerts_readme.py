@@ -12,6 +12,7 @@ import pytest
 import yaml
 from services import unavailable
 
+from driftgauge.bridge.settings import BridgeSettings
 from driftgauge.render import load_settings
 
 ALERTS = Path(__file__).resolve().parents[2] / "alerts"
@@ -47,6 +48,7 @@ def test_the_settings_of_the_readme_are_settings(tmp_path: Path) -> None:
     path.write_text(block("toml", "[thresholds]"), encoding="utf-8")
     settings = load_settings(path)
     assert settings.thresholds.psi == 0.25
+    assert settings.bridge.pending_seconds == 86_400
     assert not settings.alerts["DriftgaugeNoTraffic"].enabled
 
 
@@ -61,6 +63,45 @@ def test_every_alert_is_a_ticket_whatever_it_trains(action: str, receivers: str,
     amtool("check-config", str(routing))
     said = amtool("config", "routes", "test", f"--config.file={routing}", f"driftgauge_action={action}")
     assert said.strip() == receivers
+
+
+ALERTMANAGER = ALERTS / "alertmanager.yml"
+
+
+@pytest.mark.parametrize(
+    ("labels", "receivers"),
+    [
+        (["driftgauge_action=retrain", "alertname=DriftgaugeModelDrift"], "bridge,people"),
+        (["driftgauge_action=look", "alertname=DriftgaugeFeatureDrift"], "people"),
+        (["driftgauge_action=retrain", "alertname=DriftgaugeBridgeRunsFailing"], "people"),
+    ],
+)
+def test_alertmanager_sends_to_the_bridge_what_may_train_and_all_to_people(
+    labels: list[str], receivers: str
+) -> None:
+    amtool("check-config", str(ALERTMANAGER))
+    said = amtool("config", "routes", "test", f"--config.file={ALERTMANAGER}", *labels)
+    assert said.strip() == receivers
+
+
+def test_alertmanager_knows_the_bridge_by_its_path_and_has_its_token_from_a_file() -> None:
+    config = yaml.safe_load(ALERTMANAGER.read_text(encoding="utf-8"))
+    (hook,) = (each for receiver in config["receivers"] for each in receiver.get("webhook_configs", ()))
+    settings = BridgeSettings()
+    port = settings.server.listen.rpartition(":")[2]
+    assert hook["url"] == f"http://driftgauge-bridge:{port}{settings.webhook.path}"
+    assert hook["http_config"]["authorization"].keys() == {"type", "credentials_file"}
+
+
+def test_the_example_holds_back_what_the_readme_holds_back(routing: Path) -> None:
+    rules, others = (
+        sorted((sorted(each["source_matchers"]), each["target_matchers"], each["equal"]) for each in found)
+        for found in (
+            yaml.safe_load(path.read_text(encoding="utf-8"))["inhibit_rules"]
+            for path in (routing, ALERTMANAGER)
+        )
+    )
+    assert rules == others
 
 
 def test_broken_data_holds_training_back(routing: Path) -> None:

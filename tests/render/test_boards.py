@@ -15,7 +15,7 @@ import pytest
 from driftgauge.render import RenderSettings, palette
 from driftgauge.render.boards import boards as render_boards
 from driftgauge.render.files import differences, rendered
-from driftgauge.render.settings import BOARD_UIDS, Boards, Labels, Thresholds
+from driftgauge.render.settings import BOARD_UIDS, Boards, Bridge, Labels, Thresholds
 
 ROOT = Path(__file__).resolve().parents[2]
 GRAFANA_VARIABLES = {
@@ -192,6 +192,12 @@ def test_settings_of_boards_are_followed() -> None:
         assert (board["refresh"], board["timezone"], board["tags"]) == ("5m", "utc", ["ml"])
         assert board["time"]["from"] == "now-7d"
         assert board["templating"]["list"][0]["current"]["text"] == "Thanos"
+
+
+def test_the_row_of_the_bridge_can_be_left_out() -> None:
+    settings = replace(RenderSettings(), bridge=Bridge(enabled=False))
+    assert "bridge" in json.dumps(render_boards(RenderSettings()))
+    assert "bridge" not in json.dumps(render_boards(settings))
 
 
 def colours_of(panel: dict[str, Any]) -> set[str]:

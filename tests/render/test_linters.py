@@ -105,7 +105,7 @@ def test_target_job_and_instance_rules_but_for_what_is_excluded(queries: list[An
 
 
 def short(entry: dict[str, str]) -> str:
-    names = {"Models": "models", "Fleet truth": "fleet"}
+    names = {"Models": "models", "Fleet truth": "fleet", "driftgauge itself": "itself"}
     return names[entry["dashboard"].removeprefix("driftgauge / ")]
 
 

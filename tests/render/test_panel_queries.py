@@ -12,13 +12,14 @@ import promql_parser
 import pytest
 from services import unavailable
 
+from driftgauge.bridge import families as bridge
 from driftgauge.catalogue import CATALOGUE
 from driftgauge.render import RenderSettings
 from driftgauge.render.boards import boards as render_boards
 from driftgauge.render.recording import recording_groups
 from driftgauge.render.settings import Labels, Ranges
 
-FAMILIES = {family.prometheus_name for family in CATALOGUE}
+FAMILIES = {family.prometheus_name for family in (*CATALOGUE, *bridge.FAMILIES)}
 RECORDED = {rule["record"] for group in recording_groups(RenderSettings()) for rule in group["rules"]}
 # What Prometheus itself keeps: alerts, and two numbers of each scrape.
 OF_PROMETHEUS = {"ALERTS", "scrape_samples_scraped", "scrape_duration_seconds"}
@@ -63,7 +64,7 @@ def test_queries_stay_promql_whatever_the_settings_call_things(fill: Any) -> Non
                 names_in(fill(target["expr"], range="30m"))
 
 
-def test_every_family_of_the_catalogue_is_on_some_panel(queries: Sequence[Any]) -> None:
+def test_every_family_of_the_catalogue_and_of_the_bridge_is_on_some_panel(queries: Sequence[Any]) -> None:
     shown = set().union(*(names_in(query.text()) for query in queries))
     assert sorted(FAMILIES - shown) == []
 

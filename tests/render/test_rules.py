@@ -8,13 +8,15 @@ from typing import Any
 
 import pytest
 
+from driftgauge.bridge import families as bridge
 from driftgauge.catalogue import CATALOGUE
+from driftgauge.errors import ConfigError
 from driftgauge.render import RenderSettings
 from driftgauge.render.alerts import ALERTS, alert_groups
 from driftgauge.render.files import differences, rendered
 from driftgauge.render.queries import fleet_model_score, held
 from driftgauge.render.recording import recording_groups
-from driftgauge.render.settings import DEFAULT_ALERTS, Labels, Ranges, Thresholds
+from driftgauge.render.settings import DEFAULT_ALERTS, Bridge, Labels, Ranges, Thresholds
 
 ROOT = Path(__file__).resolve().parents[2]
 RUNBOOK = (ROOT / "alerts" / "runbook.md").read_text(encoding="utf-8")
@@ -60,6 +62,7 @@ def recorded(expression: str) -> set[str]:
 
 DEFAULTS = list(rules(RenderSettings()))
 ALERT_RULES = {rule["alert"]: rule for rule in DEFAULTS if "alert" in rule}
+OF_BRIDGE = [name for name in ALERTS if name.startswith("DriftgaugeBridge")]
 
 
 def test_the_committed_files_are_what_the_defaults_render() -> None:
@@ -76,8 +79,8 @@ def test_promtool_finds_nothing_to_say(
 
 
 @pytest.mark.parametrize("rule", DEFAULTS, ids=lambda rule: rule.get("record") or rule["alert"])
-def test_rules_name_metrics_of_the_catalogue_only(rule: dict[str, Any]) -> None:
-    known = {family.prometheus_name for family in CATALOGUE}
+def test_rules_name_metrics_that_are_exported_only(rule: dict[str, Any]) -> None:
+    known = {family.prometheus_name for family in (*CATALOGUE, *bridge.FAMILIES)}
     text = re.sub(r"\b\w+:\w+:\w+", "", texts(rule))
     assert set(re.findall(r"\bdriftgauge_\w+", text)) <= known
 
@@ -106,6 +109,8 @@ def test_recorded_names_say_their_level_and_lose_total() -> None:
             "bin",
             "window",
             "reason",
+            "way",
+            "protocol",
         }
         assert metric.startswith("driftgauge_")
         assert "_total" not in name
@@ -125,7 +130,7 @@ def test_an_alert_says_what_it_is_about_and_where_to_look(name: str) -> None:
     notes = rule["annotations"]
     assert notes.keys() == {"summary", "description", "runbook_url", "dashboard_url"}
     assert "{{" not in notes["summary"]
-    assert "$labels.model" in notes["description"]
+    assert ("$labels.job" if name in OF_BRIDGE else "$labels.model") in notes["description"]
     assert rule["for"]
     assert rule["keep_firing_for"]
 
@@ -174,7 +179,8 @@ def test_labels_are_called_as_the_settings_say() -> None:
 def test_extra_labels_are_kept_wherever_the_model_is() -> None:
     for rule in rules(OTHERWISE):
         for names in re.findall(r"\b(?:by|on) \(([^)]*)\)", rule["expr"]):
-            assert ("cluster" in names) == ("ml_model" in names), rule
+            of_one = "ml_model" in names or rule.get("alert") in OF_BRIDGE
+            assert ("cluster" in names) == of_one, rule
 
 
 def test_an_alert_can_be_left_out() -> None:
@@ -196,6 +202,26 @@ def test_the_model_stands_in_for_its_features_where_their_alerts_are_left_out() 
 def test_only_drift_of_a_model_may_train_by_itself() -> None:
     trains = {name for name, rule in ALERT_RULES.items() if rule["labels"]["driftgauge_action"] == "retrain"}
     assert trains == {"DriftgaugeModelDrift"}
+
+
+@pytest.mark.parametrize("name", OF_BRIDGE)
+def test_no_alert_on_the_bridge_can_be_sent_to_the_bridge(name: str) -> None:
+    assert ALERT_RULES[name]["labels"]["driftgauge_action"] == "look"
+    with pytest.raises(ConfigError, match=rf"alerts.{name}.action must be 'look', got 'retrain'"):
+        RenderSettings().with_alert(name, action="retrain")
+
+
+def test_the_bridge_can_be_left_out() -> None:
+    names = {rule.get("alert") for rule in rules(RenderSettings(bridge=Bridge(enabled=False)))}
+    assert set(ALERTS) - names == set(OF_BRIDGE)
+
+
+def test_the_bridge_can_be_elsewhere_than_the_models() -> None:
+    settings = RenderSettings(selector='namespace="scoring"', bridge=Bridge(selector='job="retraining"'))
+    for rule in rules(settings):
+        of_bridge = rule.get("alert") in OF_BRIDGE
+        assert ('{job="retraining"' in rule["expr"]) == of_bridge, rule
+        assert not of_bridge or "scoring" not in rule["expr"], rule
 
 
 def test_an_alert_without_waiting_has_no_for() -> None:

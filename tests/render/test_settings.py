@@ -8,7 +8,7 @@ import pytest
 
 from driftgauge.errors import ConfigError
 from driftgauge.render import RenderSettings, load_settings
-from driftgauge.render.settings import AlertSettings, Ranges
+from driftgauge.render.settings import AlertSettings, Bridge, Ranges
 
 
 @pytest.fixture
@@ -36,6 +36,7 @@ def knobs(settings: object, prefix: str = "") -> dict[str, Any]:
 
 KNOBS = knobs(RenderSettings())
 OTHER: dict[type, tuple[str, Any]] = {
+    bool: ("false", False),
     float: ("0.5", 0.5),
     int: ("7", 7),
     tuple: ('["one"]', ("one",)),
@@ -43,6 +44,7 @@ OTHER: dict[type, tuple[str, Any]] = {
 }
 TEXTS = {
     "selector": 'a="b"',
+    "bridge.selector": 'a="b"',
     "runbook_base": "https://wiki.example.com/x",
     "dashboard_base": "http://grafana:3000",
     "ranges.long": "2d",
@@ -77,8 +79,9 @@ def test_a_file_names_only_what_differs(knob: str, load: Any) -> None:
 @pytest.mark.parametrize("knob", KNOBS)
 def test_a_value_of_another_type_is_refused_by_name(knob: str, load: Any) -> None:
     table, _, name = knob.rpartition(".")
-    with pytest.raises(ConfigError, match=rf"{knob} must be .*, got True"):
-        load(f"[{table}]\n{name} = true" if table else f"{name} = true")
+    text, value = ("3", "3") if isinstance(KNOBS[knob], bool) else ("true", "True")
+    with pytest.raises(ConfigError, match=rf"{knob} must be .*, got {value}"):
+        load(f"[{table}]\n{name} = {text}" if table else f"{name} = {text}")
 
 
 def test_an_alert_is_changed_by_name(load: Any) -> None:
@@ -125,6 +128,9 @@ def test_an_alert_is_changed_by_name(load: Any) -> None:
         ("[kubernetes]\npath = 'metrics'", "kubernetes.path must begin with a slash"),
         ("[kubernetes.pods]\na = 1", "kubernetes.pods must be a table of texts"),
         ("[kubernetes]\npods = {}", "kubernetes.pods must name at least one label"),
+        ("[bridge]\nselector = '{job=\"b\"}'", "bridge.selector must be label matchers without braces"),
+        ("[bridge]\npending_seconds = -1", "bridge.pending_seconds must be a finite number from 0, got -1.0"),
+        ("[bridge]\nfailed_runs = 0", "bridge.failed_runs must be a finite number from 1, got 0"),
         ("selector = ", "cannot read settings from .*render.toml"),
     ],
 )
@@ -144,5 +150,5 @@ def test_settings_print_as_code_that_makes_them_again() -> None:
         type(value).__name__: type(value)
         for value in (settings.labels, settings.ranges, settings.thresholds, settings.boards)
     }
-    names |= {"Kubernetes": type(settings.kubernetes), "AlertSettings": AlertSettings}
+    names |= {"Kubernetes": type(settings.kubernetes), "AlertSettings": AlertSettings, "Bridge": Bridge}
     assert eval(repr(settings), {}, names) == settings

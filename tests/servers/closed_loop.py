@@ -266,7 +266,7 @@ def check_loop(folder: Path, trainer: Trainer) -> None:
         manager = stack.enter_context(alertmanager(folder, config))
         rules = rendered("alerts", SETTINGS)["driftgauge.rules.yaml"]
         port = int(watcher.url.rpartition(":")[2])
-        server = stack.enter_context(prometheus(folder, rules, [port], manager))
+        server = stack.enter_context(prometheus(folder, rules, {"driftgauge": [port]}, manager))
         feed = Feed(watcher.url)
         stack.enter_context(feed.running())
 

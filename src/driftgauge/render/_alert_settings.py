@@ -68,9 +68,17 @@ DEFAULT_ALERTS: Final[Mapping[str, AlertSettings]] = MappingProxyType(
         "DriftgaugeReferenceTooOld": AlertSettings(for_="1h", keep="1h", severity="info"),
         "DriftgaugeTwoReferences": AlertSettings(for_="1h", keep="15m"),
         "DriftgaugeRowsDropped": AlertSettings(for_="15m", keep="30m"),
+        "DriftgaugePayloadsDropped": AlertSettings(for_="15m", keep="30m"),
+        "DriftgaugePayloadsUndecodable": AlertSettings(for_="15m", keep="30m"),
         "DriftgaugeEvaluationStalled": AlertSettings(for_="5m", keep="15m"),
         "DriftgaugeMonitorAbsent": AlertSettings(for_="15m", keep="15m"),
         "DriftgaugeInternalErrors": AlertSettings(for_="1m", keep="1h"),
+        # The bridge calls a target for some 40 minutes before it gives up; nothing here is over sooner.
+        "DriftgaugeBridgeDown": AlertSettings(for_="10m", keep="15m"),
+        "DriftgaugeBridgeNotStoring": AlertSettings(for_="10m", keep="15m"),
+        "DriftgaugeBridgeDeadLetters": AlertSettings(for_="1m", keep="15m"),
+        "DriftgaugeBridgeRunPending": AlertSettings(for_="5m", keep="15m"),
+        "DriftgaugeBridgeRunsFailing": AlertSettings(for_="1m", keep="15m"),
     }
 )
 """Every alert with its defaults, in the order of the runbook."""

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from driftgauge.render import _drift_alerts, _service_alerts
+from driftgauge.render import _bridge_alerts, _drift_alerts, _payload_alerts, _service_alerts
 from driftgauge.render._alert_texts import Alert, board_url
+from driftgauge.render._bridge_settings import is_of_bridge
 from driftgauge.render._toml_values import check_duration
 from driftgauge.render.settings import RenderSettings
 
@@ -27,9 +28,16 @@ ALERTS: Final[Mapping[str, Callable[[RenderSettings], Alert]]] = MappingProxyTyp
         "DriftgaugeReferenceTooOld": _service_alerts.reference_too_old,
         "DriftgaugeTwoReferences": _service_alerts.two_references,
         "DriftgaugeRowsDropped": _service_alerts.rows_dropped,
+        "DriftgaugePayloadsDropped": _payload_alerts.payloads_dropped,
+        "DriftgaugePayloadsUndecodable": _payload_alerts.payloads_undecodable,
         "DriftgaugeEvaluationStalled": _service_alerts.evaluation_stalled,
         "DriftgaugeMonitorAbsent": _service_alerts.monitor_absent,
         "DriftgaugeInternalErrors": _service_alerts.internal_errors,
+        "DriftgaugeBridgeDown": _bridge_alerts.bridge_down,
+        "DriftgaugeBridgeNotStoring": _bridge_alerts.not_storing,
+        "DriftgaugeBridgeDeadLetters": _bridge_alerts.dead_letters,
+        "DriftgaugeBridgeRunPending": _bridge_alerts.run_pending,
+        "DriftgaugeBridgeRunsFailing": _bridge_alerts.runs_failing,
     }
 )
 """What each alert of `DEFAULT_ALERTS` is about."""
@@ -37,7 +45,11 @@ ALERTS: Final[Mapping[str, Callable[[RenderSettings], Alert]]] = MappingProxyTyp
 
 def alert_groups(settings: RenderSettings) -> list[dict[str, Any]]:
     """The one group of alerting rules, as plain values in the order of the runbook."""
-    rules = [_rule(settings, name) for name in ALERTS if settings.alerts[name].enabled]
+    rules = [
+        _rule(settings, name)
+        for name in ALERTS
+        if settings.alerts[name].enabled and (settings.bridge.enabled or not is_of_bridge(name))
+    ]
     return [{"name": "driftgauge-alerts", "interval": settings.ranges.interval, "rules": rules}]
 
 

@@ -29,6 +29,7 @@ from typing import Any, Final
 
 from driftgauge.errors import ConfigError
 from driftgauge.render._alert_settings import DEFAULT_ALERTS, AlertSettings
+from driftgauge.render._bridge_settings import Bridge, check_actions
 from driftgauge.render._outlet_settings import Boards, Kubernetes
 from driftgauge.render._toml_values import check_duration, check_label, check_selector, check_url, read_table
 
@@ -37,6 +38,7 @@ __all__ = [
     "DEFAULT_ALERTS",
     "AlertSettings",
     "Boards",
+    "Bridge",
     "Kubernetes",
     "Labels",
     "Ranges",
@@ -59,8 +61,9 @@ BOARD_UIDS: Final = MappingProxyType(
 _LONGEST_INTERVAL_SECONDS: Final = 240
 # Labels with a meaning of their own: of the catalogue, of the fleet's rules, of alerts.
 _TAKEN: Final = frozenset(
-    {"alertname", "alertstate", "bin", "cause", "cell", "dependence", "driftgauge_action", "level"}
-    | {"next_bin", "range", "reason", "reference", "reference_id", "severity", "stage", "virtual"}
+    {"alertname", "alertstate", "bin", "brake", "cause", "cell", "dependence", "driftgauge_action", "level"}
+    | {"next_bin", "outcome", "protocol", "range", "reason", "reference", "reference_id", "severity"}
+    | {"stage", "target", "virtual", "way"}
 )
 
 
@@ -187,6 +190,10 @@ class Thresholds:
         A reference older than this is too old.
     dropped_ratio : float
         Share of offered rows that may be lost, 0 to 1.
+    payloads_dropped_ratio : float
+        Share of payloads that may find the queue full, 0 to 1; of those that sampling left.
+    payloads_undecodable_ratio : float
+        Share of the payloads looked into that may be unreadable for one reason, 0 to 1.
     stalled_seconds : float
         Time without an evaluation; longer than the ``evaluate_every`` of the budget.
     """
@@ -198,6 +205,8 @@ class Thresholds:
     min_rows: int = 500
     reference_days: float = 180.0
     dropped_ratio: float = 0.01
+    payloads_dropped_ratio: float = 0.01
+    payloads_undecodable_ratio: float = 0.01
     stalled_seconds: float = 3_600.0
 
     def __post_init__(self) -> None:
@@ -209,6 +218,8 @@ class Thresholds:
             ("min_rows", 1, math.inf),
             ("reference_days", 0.0, math.inf),
             ("dropped_ratio", 0.0, 1.0),
+            ("payloads_dropped_ratio", 0.0, 1.0),
+            ("payloads_undecodable_ratio", 0.0, 1.0),
             ("stalled_seconds", 0.0, math.inf),
         ):
             value = getattr(self, name)
@@ -231,7 +242,7 @@ class RenderSettings:
         Where ``runbook.md`` is served; ``#`` and the alert's name in lower case are added.
     dashboard_base : str
         Where Grafana is served; ``/d/`` and a board's uid are added.
-    labels, ranges, thresholds, boards, kubernetes
+    labels, ranges, thresholds, boards, bridge, kubernetes
     alerts : mapping of str to AlertSettings
         Those of `DEFAULT_ALERTS`, all of them.
 
@@ -252,6 +263,7 @@ class RenderSettings:
     ranges: Ranges = field(default_factory=Ranges)
     thresholds: Thresholds = field(default_factory=Thresholds)
     boards: Boards = field(default_factory=Boards)
+    bridge: Bridge = field(default_factory=Bridge)
     kubernetes: Kubernetes = field(default_factory=Kubernetes)
     alerts: Mapping[str, AlertSettings] = field(default_factory=lambda: dict(DEFAULT_ALERTS))
 
@@ -261,8 +273,9 @@ class RenderSettings:
         check_url("dashboard_base", self.dashboard_base)
         for name, alert in self.alerts.items():
             alert.check(name)
+        check_actions(self.alerts)
         seen = check_duration("ranges.seen", self.ranges.seen)
-        for name in ("DriftgaugeNoTraffic", "DriftgaugeMonitorAbsent"):
+        for name in ("DriftgaugeNoTraffic", "DriftgaugeMonitorAbsent", "DriftgaugeBridgeDown"):
             wait = self.alerts[name].for_
             late = check_duration(f"alerts.{name}.for", wait, zero=True) >= seen
             if late and self.alerts[name].enabled:
@@ -304,6 +317,7 @@ def load_settings(path: str | Path) -> RenderSettings:
         ("ranges", Ranges()),
         ("thresholds", Thresholds()),
         ("boards", Boards()),
+        ("bridge", Bridge()),
         ("kubernetes", Kubernetes()),
     ):
         if name in table:

@@ -7,8 +7,27 @@ app.kubernetes.io/name: driftgauge
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
+{{- define "driftgauge.bridgeName" -}}
+{{ include "driftgauge.name" . | trunc 56 | trimSuffix "-" }}-bridge
+{{- end }}
+
+{{- /* Another name than the monitor's, whose Service and policy must not select the bridge. */ -}}
+{{- define "driftgauge.bridgeSelector" -}}
+app.kubernetes.io/name: driftgauge-bridge
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "driftgauge.bridgeLabels" -}}
+{{ include "driftgauge.bridgeSelector" . }}
+{{ include "driftgauge.release" . }}
+{{- end }}
+
 {{- define "driftgauge.labels" -}}
 {{ include "driftgauge.selector" . }}
+{{ include "driftgauge.release" . }}
+{{- end }}
+
+{{- define "driftgauge.release" -}}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}

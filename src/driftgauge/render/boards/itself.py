@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from driftgauge.render.boards._bridge import bridge
 from driftgauge.render.boards._frame import (
     COUNT,
     board,
@@ -11,7 +12,9 @@ from driftgauge.render.boards._frame import (
     limits,
     model_variables,
     painted,
+    variable,
 )
+from driftgauge.render.boards._payloads import payloads
 from driftgauge.render.palette import DRIFT, EARLY, LIVE, QUIET
 from driftgauge.render.panels import Json, Query, lines, stat, steps, table
 from driftgauge.render.queries_boards import (
@@ -30,23 +33,34 @@ from driftgauge.render.queries_boards import (
     windows_ready,
     worst,
 )
+from driftgauge.render.queries_bridge import bridge_series
 from driftgauge.render.settings import RenderSettings
 
 __all__ = ["itself_board"]
 
 
 def itself_board(settings: RenderSettings) -> Json:
-    """Board of the monitors: cost, loss, windows and budgets."""
+    """Board of the monitors: cost, loss, payloads, windows and budgets; and of the bridge."""
+    variables, rows = model_variables(settings, many=True), []
+    if settings.bridge.enabled:
+        bridges = bridge_series(settings, "pending_runs")
+        hint = "Of the row on the bridge from alerts to training"
+        variables.append(
+            variable("bridge", "Bridge", bridges, settings.labels.instance, many=True, all=".*", hint=hint)
+        )
+        rows.append(("The bridge: from alerts to training", bridge(settings)))
     return board(
         settings,
         "itself",
         "driftgauge itself: what it costs, what it loses, and whether its numbers are fresh.",
-        model_variables(settings, many=True),
+        variables,
         [
             ("", _numbers(settings)),
             ("What it costs", _cost(settings)),
             ("What it loses", _loss(settings)),
+            ("Payloads", payloads(settings, _model(settings))),
             ("Windows, evidence and budget", _windows(settings)),
+            *rows,
         ],
     )
 

@@ -90,6 +90,20 @@ def test_causes_that_come_and_go_are_not_lumped_either() -> None:
     assert source.errors
 
 
+def test_series_of_a_model_version_before_count_towards_the_limit() -> None:
+    reader = InMemoryMetricReader()
+    source = Failing(wide(60))
+    register(source, MeterProvider([reader], views=views(100), shutdown_on_exit=False), cardinality_limit=100)
+    kept = []
+    for version in ("3", "4"):
+        source.value = replace(wide(60), model_version=version)
+        points = points_of(reader.get_metrics_data())
+        assert not [key for key in points if dict(key[1]).get("otel.metric.overflow")]
+        kept.append([name for name, _ in points].count("driftgauge.feature.psi"))
+    assert kept == [60, 40]
+    assert any("driftgauge.feature.psi has had 120 series" in each for each in source.errors)
+
+
 @pytest.mark.parametrize("limit", [0, -1, 2.5, "many"])
 def test_a_limit_that_is_none_is_refused(limit: Any) -> None:
     with pytest.raises(ConfigError, match="cardinality_limit must be a whole number of at least 1, got"):
@@ -147,4 +161,4 @@ def test_models_of_one_provider_share_its_limit() -> None:
         register(source, provider, cardinality_limit=100)
     names = [name for name, _ in points_of(reader.get_metrics_data())]
     assert names.count("driftgauge.feature.psi") == 100
-    assert all(any("driftgauge.feature.psi has 120 series" in each for each in s.errors) for s in sources)
+    assert all(any("driftgauge.feature.psi has had 120 series" in each for each in s.errors) for s in sources)

@@ -234,7 +234,7 @@ class Instruments:
     def _within_limit(self, family: Family, found: list[Sample]) -> list[Sample]:
         """Samples that the provider keeps apart.
 
-        It never forgets a series: causes that come and go add up, and so do the series of each new model version.
+        It never forgets a series: causes that come and go add up, and so do those of each model version.
         """
         known = self._known.setdefault(family.otel_name, set())
         kept = []

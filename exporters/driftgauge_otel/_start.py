@@ -99,8 +99,7 @@ class Exporter:
                         events=self._events,
                         forked=self._forked,
                     )
-                while self._waiting:
-                    self._pipeline.send_event(self._waiting.popleft())
+                self._pipeline.send_events([self._waiting.popleft() for _ in range(len(self._waiting))])
                 if metrics:
                     self._pipeline.send_metrics()
         except Exception as error:

@@ -71,14 +71,14 @@ def test_the_variables_of_opentelemetry_are_honoured() -> None:
             "OTEL_EXPORTER_OTLP_COMPRESSION": "gzip",
             "OTEL_SERVICE_NAME": "checkout",
             "OTEL_RESOURCE_ATTRIBUTES": "deployment.environment.name=prod,service.version=9,"
-            "service.instance.id=pod-7",
+            "service.instance.id=pod%207",
             PREFERENCE: "delta",
         }
     )
     resource, *_ = found.points()[0]
     assert resource["service.name"] == "checkout"
     assert resource["service.version"] == "9"
-    assert resource["service.instance.id"] == "pod-7"
+    assert resource["service.instance.id"] == "pod 7"
     assert resource["deployment.environment.name"] == "prod"
     assert temporality_in(found) == {"DELTA"}
     _, headers, _ = found.requests[0]

@@ -38,16 +38,17 @@ class Target:
     """Where and how to send; what is None is left to the variables of OpenTelemetry."""
 
     protocol: Protocol
+    logs_protocol: Protocol
     temporality: Temporality
     endpoint: str | None
     headers: Mapping[str, str] | None = field(repr=False)  # a vendor's key
     timeout_seconds: float | None
 
-    def options(self, path: str) -> dict[str, Any]:
+    def options(self, protocol: Protocol, path: str) -> dict[str, Any]:
         """Arguments that all exporters of the SDK take; over HTTP each signal has a path of its own."""
         endpoint = self.endpoint
-        if endpoint is not None and self.protocol != "grpc":
-            endpoint = f"{endpoint.rstrip('/')}/{path}"
+        if endpoint is not None and protocol != "grpc":
+            endpoint = f"{endpoint}/{path}"
         headers = None if self.headers is None else dict(self.headers)
         return {"endpoint": endpoint, "headers": headers, "timeout": self.timeout_seconds}
 
@@ -55,7 +56,7 @@ class Target:
 def metric_exporter(target: Target, failed: Failed) -> CountingMetrics:
     """Exporter for metrics; the library of its protocol is loaded now."""
     options = {
-        **target.options("v1/metrics"),
+        **target.options(target.protocol, "v1/metrics"),
         "preferred_temporality": temporality_table(target.temporality),
         "max_export_batch_size": POINTS_A_REQUEST,
     }
@@ -70,8 +71,8 @@ def metric_exporter(target: Target, failed: Failed) -> CountingMetrics:
 
 def log_exporter(target: Target, failed: Failed) -> CountingLogs:
     """Exporter for log records."""
-    options = target.options("v1/logs")
-    if target.protocol == "grpc":
+    options = target.options(target.logs_protocol, "v1/logs")
+    if target.logs_protocol == "grpc":
         from opentelemetry.exporter.otlp.proto.grpc import _log_exporter as over_grpc
 
         return CountingLogs(over_grpc.OTLPLogExporter(**options), failed)

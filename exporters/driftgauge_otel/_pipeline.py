@@ -6,14 +6,13 @@ import math
 import os
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from opentelemetry.sdk._logs import LoggerProvider
-from opentelemetry.sdk._logs.export import SimpleLogRecordProcessor
 from opentelemetry.sdk.metrics import MeterProvider, ObservableCounter, ObservableGauge
 from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
-from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 
 from driftgauge.snapshot import Crossing, Snapshot
 from driftgauge_otel._events import record_of
@@ -25,7 +24,7 @@ from driftgauge_otel._instruments import (
     failure_of,
     scope_version,
 )
-from driftgauge_otel._senders import Target, log_exporter, metric_exporter
+from driftgauge_otel._senders import Target, Together, log_exporter, metric_exporter
 
 __all__ = ["COLLECT_MILLISECONDS", "Pipeline", "resource_of"]
 
@@ -43,19 +42,13 @@ def resource_of(given: Mapping[str, str], snapshot: Snapshot, *, forked: bool) -
     if str(attributes.get("service.name", "")).startswith("unknown_service"):
         attributes["service.name"] = snapshot.model
     attributes.setdefault("service.version", snapshot.model_version)
-    known = given.get("service.instance.id") or _environment_id()
+    known = given.get("service.instance.id") or OTELResourceDetector().detect().attributes.get(
+        "service.instance.id"
+    )
     attributes["service.instance.id"] = str(uuid.uuid4()) if known is None else known
     if known is not None and forked:
         attributes["service.instance.id"] = f"{known}-{os.getpid()}"
     return Resource(attributes, said.schema_url)
-
-
-def _environment_id() -> str | None:
-    for pair in os.environ.get("OTEL_RESOURCE_ATTRIBUTES", "").split(","):
-        name, _, value = pair.partition("=")
-        if name.strip() == "service.instance.id":
-            return value.strip()
-    return None
 
 
 class Pipeline:
@@ -102,7 +95,7 @@ class Pipeline:
             self._remove = instruments.add(source)
         if events:
             self._logs = LoggerProvider(resource=resource, shutdown_on_exit=False)
-            self._logs.add_log_record_processor(SimpleLogRecordProcessor(log_exporter(target, failed)))
+            self._logs.add_log_record_processor(Together(log_exporter(target, failed)))
             self._logger = self._logs.get_logger(SCOPE, scope_version())
 
     def send_metrics(self) -> None:
@@ -110,10 +103,12 @@ class Pipeline:
         if self._reader is not None:
             self._reader.collect(timeout_millis=COLLECT_MILLISECONDS)
 
-    def send_event(self, crossing: Crossing) -> None:
-        """Export one event, in this thread."""
+    def send_events(self, crossings: Iterable[Crossing]) -> None:
+        """Export them in one request, in this thread."""
         if self._logs is not None:
-            self._logger.emit(record_of(crossing, time.time_ns()))
+            for crossing in crossings:
+                self._logger.emit(record_of(crossing, time.time_ns()))
+            self._logs.force_flush()
 
     def shutdown(self) -> None:
         """End; an export that tries again in another thread gives up. The second time does nothing."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
+from urllib.parse import urlsplit
 
 from opentelemetry.sdk.metrics import (
     Counter,
@@ -22,7 +23,9 @@ __all__ = [
     "PRESETS",
     "Preset",
     "Protocol",
+    "Signal",
     "Temporality",
+    "endpoint_of",
     "protocol_of",
     "temporality_of",
     "temporality_table",
@@ -30,6 +33,7 @@ __all__ = [
 
 Temporality = Literal["cumulative", "delta"]
 Protocol = Literal["grpc", "http/protobuf"]
+Signal = Literal["METRICS", "LOGS"]
 
 PROTOCOLS: Final[tuple[Protocol, ...]] = ("grpc", "http/protobuf")
 TEMPORALITIES: Final[tuple[Temporality, ...]] = ("cumulative", "delta")
@@ -107,7 +111,9 @@ def temporality_of(given: str | None, preset: str | None, environ: Mapping[str, 
     return "delta" if said == "delta" else "cumulative"
 
 
-def protocol_of(given: str | None, preset: str | None, environ: Mapping[str, str]) -> Protocol:
+def protocol_of(
+    given: str | None, preset: str | None, environ: Mapping[str, str], signal: Signal = "METRICS"
+) -> Protocol:
     """Protocol: as given, else OpenTelemetry's variables, else the preset's, else HTTP, which survives forks.
 
     Examples
@@ -117,7 +123,7 @@ def protocol_of(given: str | None, preset: str | None, environ: Mapping[str, str
     """
     chosen = preset_of(preset)
     name, said = "protocol", given
-    for variable in ("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"):
+    for variable in (f"OTEL_EXPORTER_OTLP_{signal}_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"):
         if not said:
             name, said = variable, environ.get(variable, "").strip().lower()
     if not said:
@@ -126,6 +132,33 @@ def protocol_of(given: str | None, preset: str | None, environ: Mapping[str, str
         message = f"{name} must be one of {sorted(PROTOCOLS)!r}, got {said!r}"
         raise ConfigError(message)
     return PROTOCOLS[PROTOCOLS.index(said)]
+
+
+def endpoint_of(given: str | None) -> str | None:
+    """The endpoint, if it is the URL of one; None leaves it to OpenTelemetry's variables.
+
+    Examples
+    --------
+    >>> endpoint_of("http://collector:4318/")
+    'http://collector:4318'
+    """
+    if given is None:
+        return None
+    endpoint = given.rstrip("/")
+    try:
+        url = urlsplit(endpoint)
+    except ValueError:
+        url = urlsplit("")
+    if url.scheme not in ("http", "https") or not url.hostname:
+        message = f"endpoint must be a URL such as 'http://collector:4318', got {given!r}"
+        raise ConfigError(message)
+    if url.username is not None:  # the value is not repeated: the SDK would log it, too
+        message = "endpoint must not hold a user or a key; give headers, or OTEL_EXPORTER_OTLP_HEADERS"
+        raise ConfigError(message)
+    if url.path.endswith(("/v1/metrics", "/v1/logs")):
+        message = f"endpoint must end before '/v1/metrics', which each signal has for itself, got {given!r}"
+        raise ConfigError(message)
+    return endpoint
 
 
 def temporality_table(temporality: Temporality) -> dict[type, AggregationTemporality]:

@@ -55,11 +55,14 @@ class Registration:
         _all.add(self)
 
     def _add(self) -> Callable[[], None]:
-        made = _made.get(self._provider)
+        is_global = self._provider is metrics.get_meter_provider()
+        made = _made.get(self._provider) or (_of_global[0] if is_global and _of_global else None)
         if made is None:
             attributes = {"driftgauge.fork": str(_forks[0])} if _forks[0] else None
             made = Instruments(self._provider, cardinality_limit=self._limit, attributes=attributes)
             _made[self._provider] = made
+            if is_global:
+                _of_global[:] = [made]
         made.limit = min(made.limit, self._limit)
         return made.add(self._source)
 
@@ -148,12 +151,14 @@ def register(
 
 _all: set[Registration] = set()
 _made: WeakKeyDictionary[MeterProvider, Instruments] = WeakKeyDictionary()
+_of_global: list[Instruments] = []  # of the global provider, or of what stands in for it until one is set
 _forks = [0]
 
 
 def _after_fork_in_child() -> None:
     _forks[0] += 1
     _made.clear()
+    _of_global.clear()
     for registration in list(_all):
         registration.after_fork_in_child()
 

@@ -6,14 +6,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from opentelemetry.sdk._logs import ReadableLogRecord
+from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, attach, detach, set_value
+from opentelemetry.sdk._logs import LogRecordProcessor, ReadableLogRecord, ReadWriteLogRecord
 from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportResult
 from opentelemetry.sdk.metrics.export import MetricExporter, MetricExportResult, MetricsData
+from opentelemetry.sdk.resources import Resource
 
 from driftgauge_otel._instruments import Failed
 from driftgauge_otel._presets import Protocol, Temporality, temporality_table
 
-__all__ = ["CountingLogs", "CountingMetrics", "NotSentError", "Target", "log_exporter", "metric_exporter"]
+__all__ = [
+    "CountingLogs",
+    "CountingMetrics",
+    "NotSentError",
+    "Target",
+    "Together",
+    "log_exporter",
+    "metric_exporter",
+]
 
 # A point takes 150 to 400 bytes and a Collector takes messages of 4 MiB over gRPC, 20 MiB over HTTP.
 POINTS_A_REQUEST: Final = 5_000
@@ -28,16 +38,17 @@ class Target:
     """Where and how to send; what is None is left to the variables of OpenTelemetry."""
 
     protocol: Protocol
+    logs_protocol: Protocol
     temporality: Temporality
     endpoint: str | None
     headers: Mapping[str, str] | None = field(repr=False)  # a vendor's key
     timeout_seconds: float | None
 
-    def options(self, path: str) -> dict[str, Any]:
+    def options(self, protocol: Protocol, path: str) -> dict[str, Any]:
         """Arguments that all exporters of the SDK take; over HTTP each signal has a path of its own."""
         endpoint = self.endpoint
-        if endpoint is not None and self.protocol != "grpc":
-            endpoint = f"{endpoint.rstrip('/')}/{path}"
+        if endpoint is not None and protocol != "grpc":
+            endpoint = f"{endpoint}/{path}"
         headers = None if self.headers is None else dict(self.headers)
         return {"endpoint": endpoint, "headers": headers, "timeout": self.timeout_seconds}
 
@@ -45,7 +56,7 @@ class Target:
 def metric_exporter(target: Target, failed: Failed) -> CountingMetrics:
     """Exporter for metrics; the library of its protocol is loaded now."""
     options = {
-        **target.options("v1/metrics"),
+        **target.options(target.protocol, "v1/metrics"),
         "preferred_temporality": temporality_table(target.temporality),
         "max_export_batch_size": POINTS_A_REQUEST,
     }
@@ -60,8 +71,8 @@ def metric_exporter(target: Target, failed: Failed) -> CountingMetrics:
 
 def log_exporter(target: Target, failed: Failed) -> CountingLogs:
     """Exporter for log records."""
-    options = target.options("v1/logs")
-    if target.protocol == "grpc":
+    options = target.options(target.logs_protocol, "v1/logs")
+    if target.logs_protocol == "grpc":
         from opentelemetry.exporter.otlp.proto.grpc import _log_exporter as over_grpc
 
         return CountingLogs(over_grpc.OTLPLogExporter(**options), failed)
@@ -125,3 +136,37 @@ class CountingLogs(LogRecordExporter):
     def shutdown(self) -> None:
         """End, and have an export that tries again give up."""
         self._inner.shutdown()  # type: ignore[no-untyped-call]
+
+
+class Together(LogRecordProcessor):
+    """Keeps log records until they are sent in one request.
+
+    The SDK's simple processor makes a request for each, which takes its timeout where nobody answers: 1,000
+    features that cross at once would hold up the metrics for 10,000 s. Its batching one has a thread.
+    """
+
+    def __init__(self, exporter: CountingLogs) -> None:
+        self._exporter = exporter
+        self._kept: list[ReadableLogRecord] = []
+
+    def on_emit(self, log_record: ReadWriteLogRecord) -> None:
+        """Keep it."""
+        resource = log_record.resource or Resource.get_empty()
+        self._kept.append(
+            ReadableLogRecord(
+                log_record.log_record, resource, log_record.instrumentation_scope, log_record.limits
+            )
+        )
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:  # noqa: ARG002 - the exporter has its own
+        """Send what is kept, in this thread."""
+        kept, self._kept = self._kept, []
+        token = attach(set_value(_SUPPRESS_INSTRUMENTATION_KEY, True))  # no span of the host is ours
+        try:
+            return not kept or self._exporter.export(kept) is LogRecordExportResult.SUCCESS
+        finally:
+            detach(token)
+
+    def shutdown(self) -> None:
+        """End."""
+        self._exporter.shutdown()

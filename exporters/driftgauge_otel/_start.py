@@ -16,7 +16,7 @@ from driftgauge.snapshot import Crossing
 from driftgauge_otel._events import add_span_event, trace_here
 from driftgauge_otel._instruments import SnapshotSource, failure_of, give_up_turn, has_turn
 from driftgauge_otel._pipeline import Pipeline
-from driftgauge_otel._presets import protocol_of, temporality_of
+from driftgauge_otel._presets import endpoint_of, protocol_of, temporality_of
 from driftgauge_otel._senders import Target
 
 __all__ = ["Exporter", "start"]
@@ -99,8 +99,7 @@ class Exporter:
                         events=self._events,
                         forked=self._forked,
                     )
-                while self._waiting:
-                    self._pipeline.send_event(self._waiting.popleft())
+                self._pipeline.send_events([self._waiting.popleft() for _ in range(len(self._waiting))])
                 if metrics:
                     self._pipeline.send_metrics()
         except Exception as error:
@@ -243,17 +242,16 @@ def start(
     environ = os.environ
     target = Target(
         protocol=protocol_of(protocol, preset, environ),
+        logs_protocol=protocol_of(protocol, preset, environ, "LOGS"),
         temporality=temporality_of(temporality, preset, environ),
-        endpoint=endpoint,
+        endpoint=endpoint_of(endpoint),
         headers=headers,
         timeout_seconds=_seconds("timeout_seconds", timeout_seconds),
     )
-    if interval_seconds is None:
-        interval_seconds = _milliseconds(environ.get("OTEL_METRIC_EXPORT_INTERVAL", ""))
     return Exporter(
         monitor,
         target,
-        _seconds("interval_seconds", interval_seconds) or DEFAULT_INTERVAL_SECONDS,
+        _seconds("interval_seconds", interval_seconds) or _interval_of(environ),
         dict(resource or {}),
         metrics=environ.get("OTEL_METRICS_EXPORTER", "").strip().lower() != "none",
         events=events and environ.get("OTEL_LOGS_EXPORTER", "").strip().lower() != "none",
@@ -267,15 +265,17 @@ def _seconds(name: str, given: float | None) -> float | None:
     raise ConfigError(message)
 
 
-def _milliseconds(said: str) -> float | None:
-    """Seconds of a variable in milliseconds; None where it says nothing."""
-    if not said.strip():
-        return None
+def _interval_of(environ: Mapping[str, str]) -> float:
+    """Seconds between exports, by OpenTelemetry's variable."""
+    said = environ.get("OTEL_METRIC_EXPORT_INTERVAL", "").strip()
     try:
-        return float(said) / 1e3
-    except ValueError as error:
-        message = f"OTEL_METRIC_EXPORT_INTERVAL must be a number of milliseconds, got {said!r}"
-        raise ConfigError(message) from error
+        milliseconds = float(said) if said else 1e3 * DEFAULT_INTERVAL_SECONDS
+    except ValueError:
+        milliseconds = math.nan
+    if not 100 <= milliseconds < math.inf:
+        message = f"OTEL_METRIC_EXPORT_INTERVAL must be at least 100 milliseconds, got {said!r}"
+        raise ConfigError(message)
+    return milliseconds / 1e3
 
 
 _all: set[Exporter] = set()

@@ -7,11 +7,44 @@ from contextlib import contextmanager
 from typing import Any
 
 from collector_service import Series, environment, plain
+from exporter_cases import Frozen
 from opentelemetry.sdk.metrics.export import MetricsData
 
 from driftgauge.catalogue import samples
-from driftgauge.snapshot import Snapshot
+from driftgauge.snapshot import Crossing, Snapshot
 from driftgauge_otel import Exporter, start
+
+AGE = Crossing(
+    model="churn",
+    model_version="3",
+    reference_id="9f86d081884c7d65",
+    window="10000rows",
+    feature="age",
+    kind="input",
+    direction="up",
+    score=1.5,
+    cause="none",
+    cell="",
+    words="",
+    onset_timestamp_seconds=None,
+    timestamp_seconds=1.8e9,
+    trace=None,
+)
+
+
+class Telling(Frozen):
+    """A source of which a test tells the crossings."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.errors: list[str] = []
+
+    def listen(self, listener: Any, **_: Any) -> Any:
+        self.tell = listener
+        return lambda: None
+
+    def count_error(self, _: str, error: BaseException) -> None:
+        self.errors.append(type(error).__name__)
 
 
 def expected(snapshot: Snapshot) -> Series:
@@ -36,7 +69,7 @@ def points_of(data: MetricsData | None) -> dict[tuple[str, frozenset[tuple[str, 
 
 @contextmanager
 def started(
-    source: Any, endpoint: str, *, variables: dict[str, str] | None = None, **settings: Any
+    source: Any, endpoint: str | None, *, variables: dict[str, str] | None = None, **settings: Any
 ) -> Iterator[Exporter]:
     """An exporter that sends when it is asked to, and when it is closed."""
     chosen = {"interval_seconds": 1_000, **settings}

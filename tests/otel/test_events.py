@@ -15,34 +15,17 @@ from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogR
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
-from otel_cases import started
+from otel_cases import AGE, Telling, started
 from otlp_sink import sink, values_of
 from services import until
 
 import driftgauge as dg
-from driftgauge.snapshot import Crossing
 from driftgauge_otel import register
 from driftgauge_otel._events import EVENT
 
 RNG = np.random.default_rng(7)
 REFERENCE = dg.Reference.fit({"age": RNG.normal(40, 10, 5_000)}, model="churn", version="3")
 DRIFTED = {"age": RNG.normal(60, 10, (3, 500))}
-AGE = Crossing(
-    model="churn",
-    model_version="3",
-    reference_id="9f86d081884c7d65",
-    window="10000rows",
-    feature="age",
-    kind="input",
-    direction="up",
-    score=1.5,
-    cause="none",
-    cell="",
-    words="",
-    onset_timestamp_seconds=None,
-    timestamp_seconds=1.8e9,
-    trace=None,
-)
 TRACER = TracerProvider(shutdown_on_exit=False).get_tracer("test")
 
 
@@ -121,9 +104,14 @@ def test_the_collector_takes_the_events(monitor: dg.Monitor, now: list[float], t
             monitor.reset()
             with started(monitor, found.endpoint(protocol), protocol=protocol):
                 drift(monitor, now)
-        until(lambda: len(found.received("resourceLogs")) >= 4, "events of both protocols in the file")
-        records = [each["scopeLogs"][0]["logRecords"][0] for each in found.received("resourceLogs")]
-    assert {each["eventName"] for each in records} == {EVENT}
+
+        def records() -> list[dict[str, Any]]:
+            scopes = [scope for each in found.received("resourceLogs") for scope in each["scopeLogs"]]
+            return [record for scope in scopes for record in scope["logRecords"]]
+
+        until(lambda: len(records()) == 4, "events of both protocols in the file")
+        names = {each["eventName"] for each in records()}
+    assert names == {EVENT}
 
 
 @pytest.fixture
@@ -214,35 +202,25 @@ def test_an_endpoint_that_takes_metrics_only_is_counted_and_no_metric_is_lost(
             found.status = 200
             exporter.flush()
         assert found.of("/v1/metrics")
-    assert monitor.snapshot().internal_errors["export"] == 2
+    assert monitor.snapshot().internal_errors["export"] == len(found.of("/v1/logs"))
 
 
-def test_a_flood_of_crossings_is_bounded_and_counted() -> None:
-    class Flooding(Frozen):
-        def __init__(self) -> None:
-            super().__init__()
-            self.errors: list[str] = []
-
-        def listen(self, listener: Any, **_: Any) -> Any:
-            self.tell = listener
-            return lambda: None
-
-        def count_error(self, _: str, error: BaseException) -> None:
-            self.errors.append(type(error).__name__)
-
-    source = Flooding()
-    crossing = AGE
+def test_a_flood_of_crossings_is_bounded_and_counted_and_sent_in_one_request() -> None:
+    source = Telling()
     with sink() as found:
         found.answering.clear()
-        with started(source, found.url) as exporter:
-            source.tell(crossing)
+        with started(source, found.url, timeout_seconds=60) as exporter:
+            source.tell(AGE)
             assert found.came.wait(60), "the thread is busy with the first"
             for number in range(1_100):
-                source.tell(replace(crossing, feature=str(number)))
-            assert len(exporter._waiting) == 1_000
-            assert source.errors.count("OverflowError") == 100
-            exporter._waiting.clear()
+                source.tell(replace(AGE, feature=str(number)))
+            assert source.errors == ["OverflowError"] * 100
             found.answering.set()
+            exporter.flush()
+            until(lambda: len(found.of("/v1/logs")) == 2, "the second request")
+    features = [values_of(each)["driftgauge.feature.name"] for each in found.records()]
+    assert features == ["age", *map(str, range(100, 1_100))], "the oldest made room"
+    assert source.errors == ["OverflowError"] * 100
 
 
 def test_half_a_surrogate_in_a_name_does_not_lose_the_event() -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -90,6 +93,20 @@ def test_causes_that_come_and_go_are_not_lumped_either() -> None:
     assert source.errors
 
 
+def test_series_of_a_model_version_before_count_towards_the_limit() -> None:
+    reader = InMemoryMetricReader()
+    source = Failing(wide(60))
+    register(source, MeterProvider([reader], views=views(100), shutdown_on_exit=False), cardinality_limit=100)
+    kept = []
+    for version in ("3", "4"):
+        source.value = replace(wide(60), model_version=version)
+        points = points_of(reader.get_metrics_data())
+        assert not [key for key in points if dict(key[1]).get("otel.metric.overflow")]
+        kept.append([name for name, _ in points].count("driftgauge.feature.psi"))
+    assert kept == [60, 40]
+    assert any("driftgauge.feature.psi has had 120 series" in each for each in source.errors)
+
+
 @pytest.mark.parametrize("limit", [0, -1, 2.5, "many"])
 def test_a_limit_that_is_none_is_refused(limit: Any) -> None:
     with pytest.raises(ConfigError, match="cardinality_limit must be a whole number of at least 1, got"):
@@ -147,4 +164,35 @@ def test_models_of_one_provider_share_its_limit() -> None:
         register(source, provider, cardinality_limit=100)
     names = [name for name, _ in points_of(reader.get_metrics_data())]
     assert names.count("driftgauge.feature.psi") == 100
-    assert all(any("driftgauge.feature.psi has 120 series" in each for each in s.errors) for s in sources)
+    assert all(any("driftgauge.feature.psi has had 120 series" in each for each in s.errors) for s in sources)
+
+
+GLOBAL = """
+import sys
+from dataclasses import replace
+sys.path[:0] = {paths!r}
+from exporter_cases import Frozen, small_snapshot
+from opentelemetry import metrics
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from otel_cases import points_of
+from driftgauge_otel import register
+reader = InMemoryMetricReader()
+provider = MeterProvider([reader], shutdown_on_exit=False)
+register(Frozen(replace(small_snapshot(), model="before")))
+metrics.set_meter_provider(provider)
+register(Frozen(replace(small_snapshot(), model="after")))
+register(Frozen(replace(small_snapshot(), model="by name")), provider)
+points = points_of(reader.get_metrics_data())
+print(sorted(dict(labels)["model"] for name, labels in points if name == "driftgauge.rows"))
+"""
+
+
+def test_the_global_provider_may_be_set_between_two_models() -> None:
+    """In a process of its own, for it can be set once."""
+    here = Path(__file__).parent
+    code = GLOBAL.format(paths=[str(path) for path in (here, here.parent, here.parent / "exporter")])
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.stdout == "['after', 'before', 'by name']\n", done.stderr

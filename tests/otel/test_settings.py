@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
-from collector_service import environment
+from collector_service import collector, environment
 from exporter_cases import Frozen
-from otel_cases import started
+from otel_cases import AGE, Telling, started
 from otlp_sink import Sink, sink
+from services import until
 
 from driftgauge.errors import ConfigError
 from driftgauge_otel import PRESETS, start
@@ -61,6 +63,8 @@ def test_a_protocol_given_comes_before_the_variables_and_those_before_the_preset
         == "http/protobuf"
     )
     assert protocol_of(None, None, {}) == "http/protobuf"
+    assert protocol_of(None, None, {"OTEL_EXPORTER_OTLP_LOGS_PROTOCOL": "grpc"}) == "http/protobuf"
+    assert protocol_of(None, None, {"OTEL_EXPORTER_OTLP_LOGS_PROTOCOL": "grpc"}, "LOGS") == "grpc"
 
 
 def test_the_variables_of_opentelemetry_are_honoured() -> None:
@@ -71,14 +75,14 @@ def test_the_variables_of_opentelemetry_are_honoured() -> None:
             "OTEL_EXPORTER_OTLP_COMPRESSION": "gzip",
             "OTEL_SERVICE_NAME": "checkout",
             "OTEL_RESOURCE_ATTRIBUTES": "deployment.environment.name=prod,service.version=9,"
-            "service.instance.id=pod-7",
+            "service.instance.id=pod%207",
             PREFERENCE: "delta",
         }
     )
     resource, *_ = found.points()[0]
     assert resource["service.name"] == "checkout"
     assert resource["service.version"] == "9"
-    assert resource["service.instance.id"] == "pod-7"
+    assert resource["service.instance.id"] == "pod 7"
     assert resource["deployment.environment.name"] == "prod"
     assert temporality_in(found) == {"DELTA"}
     _, headers, _ = found.requests[0]
@@ -109,11 +113,15 @@ def test_the_interval_is_the_variables_where_none_is_given() -> None:
         start(Frozen(), found.url) as exporter,
     ):
         assert exporter._interval_seconds == 0.15
+
+
+@pytest.mark.parametrize("said", ["often", "0", "99", "inf", "nan"])
+def test_an_interval_in_the_variable_that_is_none_is_refused_by_its_name(said: str) -> None:
     with (
         pytest.raises(
-            ConfigError, match="OTEL_METRIC_EXPORT_INTERVAL must be a number of milliseconds, got 'often'"
+            ConfigError, match=f"OTEL_METRIC_EXPORT_INTERVAL must be at least 100 milliseconds, got {said!r}"
         ),
-        environment(OTEL_METRIC_EXPORT_INTERVAL="often"),
+        environment(OTEL_METRIC_EXPORT_INTERVAL=said),
     ):
         start(Frozen())
 
@@ -127,6 +135,13 @@ def test_the_interval_is_the_variables_where_none_is_given() -> None:
         ),
         ({"temporality": "gauge"}, r"temporality must be one of \['cumulative', 'delta'\], got 'gauge'"),
         ({"protocol": "http/json"}, r"protocol must be one of \['grpc', 'http/protobuf'\], got 'http/json'"),
+        ({"endpoint": "collector:4318"}, "endpoint must be a URL such as 'http://collector:4318', got 'coll"),
+        ({"endpoint": "http://[::1"}, "endpoint must be a URL such as"),
+        ({"endpoint": "http://c:4318/v1/metrics/"}, "endpoint must end before '/v1/metrics'"),
+        (
+            {"endpoint": "https://me:secret@c"},
+            "endpoint must not hold a user or a key; give headers, or OTEL_",
+        ),
         ({"interval_seconds": 0}, "interval_seconds must be at least 0.1 and finite, got 0"),
         ({"timeout_seconds": float("inf")}, "timeout_seconds must be at least 0.1 and finite, got inf"),
     ],
@@ -134,6 +149,24 @@ def test_the_interval_is_the_variables_where_none_is_given() -> None:
 def test_a_setting_that_there_is_not_is_refused_at_once(settings: dict[str, Any], reason: str) -> None:
     with environment(), pytest.raises(ConfigError, match=reason):
         start(Frozen(), **settings)
+
+
+@pytest.mark.prometheus
+def test_metrics_and_events_may_go_by_different_protocols(tmp_path: Path) -> None:
+    """And to different endpoints, all by variables."""
+    with collector(tmp_path) as found:
+        variables = {
+            "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL": "grpc",
+            "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": found.grpc,
+            "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": f"{found.http}/v1/logs",
+        }
+        source = Telling()
+        with started(source, None, variables=variables) as exporter:
+            source.tell(AGE)
+            exporter.flush()
+            until(lambda: found.received("resourceMetrics"), "the metrics")
+            until(lambda: found.received("resourceLogs"), "the event")
+    assert source.errors == []
 
 
 def test_a_protocol_in_a_variable_that_there_is_not_is_refused_by_its_name() -> None:

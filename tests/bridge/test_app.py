@@ -191,6 +191,10 @@ def test_what_cannot_be_stored_is_asked_for_again(tmp_path: Path) -> None:
         async with client.post(url + PATH, data=posted(alert())) as answer:
             assert answer.status == 503
             assert "Retry-After" in answer.headers
+        async with client.get(f"{url}/metrics") as answer:
+            text = await answer.text()
+        assert 'driftgauge_bridge_alerts_received_total{outcome="not_stored"} 1.0' in text
+        assert 'driftgauge_bridge_alerts_received_total{outcome="new"} 0.0' in text
         bridge._store.put_alerts = real  # type: ignore[method-assign]
         async with client.post(url + PATH, data=posted(alert())) as answer:
             assert await answer.json() == {"stored": {"new": 1}, "refused": {}}

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from driftgauge.bridge.decide import Decision, Route, decide, run_id
+from driftgauge.bridge.decide import BRAKES, Decision, Route, decide, run_id
 from driftgauge.bridge.records import Entry, Run
 from driftgauge.bridge.store import Store
 from driftgauge.bridge.wiring import Wiring
@@ -25,7 +25,7 @@ class Decider:
 
     def __init__(self, wiring: Wiring) -> None:
         self._wiring = wiring
-        self.suppressed: Counter[str] = Counter()
+        self.suppressed: Counter[str] = Counter(dict.fromkeys(BRAKES, 0))
         """How often each brake held."""
         self.again: dict[str, float] = {}
         """When to decide again for a model although nothing has changed."""

@@ -38,6 +38,7 @@ DECIDED_AT_A_TIME: Final = 10  # models of one transaction: messages are written
 PRUNE_SECONDS: Final = 600.0
 DAY_SECONDS: Final = 86_400.0
 MOST_PRUNED: Final = 5_000
+RUN_OUTCOMES: Final = ("started", "succeeded", "failed", "ended", "dead")
 
 _log = logging.getLogger("driftgauge.bridge")
 
@@ -69,8 +70,11 @@ class Engine:
         rng: random.Random | None = None,
     ) -> None:
         self.wiring = wiring
-        self.received: Counter[str] = Counter()
-        self._outcomes: Counter[tuple[str, str]] = Counter()
+        # What has not happened yet is told as 0: the increase of a counter that begins at 1 is lost.
+        self.received: Counter[str] = Counter(dict.fromkeys(("new", "not_stored", "queue_full"), 0))
+        self._outcomes: Counter[tuple[str, str]] = Counter(
+            {(target, outcome): 0 for target in wiring.targets for outcome in RUN_OUTCOMES}
+        )
         self._decider = Decider(wiring)
         self._store = store
         self._clock = clock

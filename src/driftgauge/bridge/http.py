@@ -87,8 +87,10 @@ class BridgeApi:
             try:
                 stored = dict(await self._engine.post(message.alerts))
             except TooManyWaiting:
+                self._engine.received["queue_full"] += len(message.alerts)
                 return problem(503, "queue_full", "too many messages wait to be stored", retry_seconds=1)
             except (sqlite3.Error, OSError):
+                self._engine.received["not_stored"] += len(message.alerts)
                 return problem(503, "not_stored", "the alerts could not be stored", retry_seconds=5)
         return told(200, {"stored": stored, "refused": dict(message.refused)})
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final, Protocol
 
-from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import choose_encoder, gzip_accepted
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Sample
+
+from driftgauge_prometheus._text import answer
 
 __all__ = ["FamilySource", "scrape_families"]
 
@@ -69,12 +68,4 @@ def scrape_families(
     names : sequence of str
         Only these series; empty for all.
     """
-    registry = CollectorRegistry()
-    registry.register(_Families(read))
-    encoder, content_type = choose_encoder(accept)
-    body = encoder(registry.restricted_registry(names) if names else registry)
-    headers = {"Content-Type": content_type}
-    if gzip_accepted(encodings):
-        body = gzip.compress(body, compresslevel=6)
-        headers["Content-Encoding"] = "gzip"
-    return headers, body
+    return answer(_Families(read), accept, encodings, names)

@@ -14,7 +14,7 @@ from prometheus_client.registry import Collector
 from driftgauge.snapshot import Snapshot
 from driftgauge_prometheus._collector import described, metrics_of
 
-__all__ = ["SnapshotsSource", "scrape"]
+__all__ = ["SnapshotsSource", "answer", "scrape"]
 
 
 class SnapshotsSource(Protocol):
@@ -53,8 +53,15 @@ def scrape(
     headers : dict of str to str
     body : bytes
     """
+    return answer(_Models(source), accept, encodings, names)
+
+
+def answer(
+    collector: Collector, accept: str, encodings: str, names: Sequence[str]
+) -> tuple[dict[str, str], bytes]:
+    """Headers and body of what a collector has, in the form and the encoding that are asked for."""
     registry = CollectorRegistry()
-    registry.register(_Models(source))
+    registry.register(collector)
     encoder, content_type = choose_encoder(accept)
     body = encoder(registry.restricted_registry(names) if names else registry)
     headers = {"Content-Type": content_type}

@@ -103,7 +103,7 @@ def test_a_story_is_about_series_of_the_catalogue(story: dict[str, Any]) -> None
         ("== bool 0", "== bool -1", f"DriftgaugeEvaluationStalled: {TOLD}, with a detector that is stuck"),
         (">= 100", ">= 20", "DriftgaugeEvaluationStalled: quiet"),
         ("> 21600", "> 17000", "DriftgaugeBridgeRunPending: quiet"),
-        ("[6h:1m]", "[20m:1m]", f"DriftgaugeBridgeRunsFailing: {TOLD}"),
+        ("[6h]", "[20m]", f"DriftgaugeBridgeRunsFailing: {TOLD}"),
         ('outcome="failed"', 'outcome=~"failed|retry"', "DriftgaugeBridgeRunsFailing: quiet"),
         ("not_stored|queue_full", "not_stored|no_model", "DriftgaugeBridgeNotStoring: quiet"),
     ],

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from driftgauge.bridge.targets.calls import basic
 from driftgauge.bridge.targets.secrets import in_file
-from driftgauge.bridge.targets.settings import BasicSettings, Url
+from driftgauge.bridge.targets.settings import BasicSettings, Url, url
 from driftgauge.sidecar.settings_types import Seconds, Section
 
 __all__ = ["MLFLOW_URI", "ClosingSettings", "MlflowSettings"]
@@ -67,10 +67,8 @@ class ClosingSettings(Section):
     ca_file: str = Field(
         default="", description="PEM file of authorities for the sidecars and the Prometheus"
     )
-    prometheus: Annotated[str, AfterValidator(lambda text: text.rstrip("/"))] = Field(
-        default="",
-        pattern="(https?://.+)?",
-        description="URL of a Prometheus that is asked where there are no sidecars",
+    prometheus: Annotated[str, AfterValidator(lambda text: url(text) if text else "")] = Field(
+        default="", description="URL of a Prometheus that is asked where there are no sidecars"
     )
     score_query: str = Field(
         default=SCORE, min_length=1, description="what it is asked for the drift score; {model} is the name"

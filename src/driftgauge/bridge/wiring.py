@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 __all__ = ["Wiring", "masked", "wire"]
 
 SECRET_BYTES: Final = 64 << 10
-SHORTEST_HIDDEN: Final = 4
 MASK: Final = "********"
 
 
@@ -91,17 +91,33 @@ def masked(settings: BridgeSettings, environ: Mapping[str, str] = os.environ) ->
     """The settings as TOML, secrets masked; of targets what their kind fills in by itself too."""
     from driftgauge.sidecar.settings_toml import to_toml
 
-    looked_up: list[str] = []
     lines = [to_toml(settings.model_copy(update={"targets": ()}))]
     for number, table in enumerate(settings.targets):
-        kind = target_class(table.kind)
-        filled = _settings_of(kind, table, number, environ, looked_up)
+        filled = _settings_of(target_class(table.kind), table, number, environ)
         names = to_toml(TargetTable(name=table.name, kind=table.kind))
-        lines.append(f"\n[[targets]]\n{names}{to_toml(filled)}")
-    text = "".join(lines)
-    for each in sorted({each for each in looked_up if len(each) >= SHORTEST_HIDDEN}, key=len, reverse=True):
-        text = text.replace(each, MASK)  # a secret in a header that is none of the secret ones
-    return text
+        lines.append(f"\n[[targets]]\n{names}{to_toml(_hidden(filled, table.model_extra))}")
+    return "".join(lines)
+
+
+def _hidden(shown: Any, given: Any) -> Any:
+    """What is shown, with a mask at each place that *given* has looked up: a header may be a secret too."""
+    from pydantic import BaseModel
+
+    if _looked_up(given) and isinstance(shown, str):
+        return MASK
+    if isinstance(given, dict) and isinstance(shown, BaseModel):
+        names = {field.alias or name: name for name, field in type(shown).model_fields.items()}
+        hidden = {
+            names[key]: _hidden(getattr(shown, names[key]), each)
+            for key, each in given.items()
+            if key in names
+        }
+        return shown.model_copy(update=hidden)
+    if isinstance(given, dict) and isinstance(shown, dict):
+        return {key: _hidden(each, given.get(key)) for key, each in shown.items()}
+    if isinstance(given, list) and isinstance(shown, list | tuple):
+        return [_hidden(*pair) for pair in zip_longest(shown, given[: len(shown)])]
+    return shown
 
 
 def _settings_of(
@@ -109,15 +125,12 @@ def _settings_of(
     table: TargetTable,
     number: int,
     environ: Mapping[str, str],
-    looked_up: list[str] | None = None,
 ) -> BaseModel:
     from pydantic import ValidationError
 
     where = f"targets[{number}]"
-    found: list[str] = [] if looked_up is None else looked_up
     given = {
-        key: _resolved(value, f"{where}.{key}", environ, found)
-        for key, value in (table.model_extra or {}).items()
+        key: _resolved(value, f"{where}.{key}", environ) for key, value in (table.model_extra or {}).items()
     }
     try:
         return kind.settings.model_validate(given)
@@ -136,26 +149,31 @@ def _place(where: str, location: Sequence[Any]) -> str:
     return where + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
 
 
-def _resolved(value: Any, where: str, environ: Mapping[str, str], found: list[str]) -> Any:
-    """The value with each ``{ env = … }`` and ``{ file = … }`` replaced; what they gave goes to *found*."""
+def _looked_up(value: Any) -> bool:
+    """Whether it is ``{ env = … }`` or ``{ file = … }``."""
+    return (
+        isinstance(value, dict)
+        and set(value) in ({"env"}, {"file"})
+        and all(isinstance(each, str) for each in value.values())
+    )
+
+
+def _resolved(value: Any, where: str, environ: Mapping[str, str]) -> Any:
+    """The value with each ``{ env = … }`` and ``{ file = … }`` replaced."""
     if isinstance(value, list):
-        return [_resolved(each, where, environ, found) for each in value]
+        return [_resolved(each, where, environ) for each in value]
     if not isinstance(value, dict):
         return value
-    if set(value) == {"env"} and isinstance(value["env"], str):
+    if not _looked_up(value):
+        return {key: _resolved(each, f"{where}.{key}", environ) for key, each in value.items()}
+    if "env" in value:
         if value["env"] not in environ:
             message = f"{where} asks for the variable {value['env']!r}, which is not set; set it"
             raise ConfigError(message)
-        found.append(environ[value["env"]])
-        return found[-1]
-    if set(value) == {"file"} and isinstance(value["file"], str):
-        try:
-            with Path(value["file"]).open("rb") as file:
-                found.append(file.read(SECRET_BYTES).decode("utf-8").strip())
-        except (OSError, UnicodeDecodeError) as error:
-            message = (
-                f"{where} asks for the file {value['file']!r}, which is no text that can be read; give one"
-            )
-            raise ConfigError(message) from error
-        return found[-1]
-    return {key: _resolved(each, f"{where}.{key}", environ, found) for key, each in value.items()}
+        return environ[value["env"]]
+    try:
+        with Path(value["file"]).open("rb") as file:
+            return file.read(SECRET_BYTES).decode("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        message = f"{where} asks for the file {value['file']!r}, which is no text that can be read; give one"
+        raise ConfigError(message) from error

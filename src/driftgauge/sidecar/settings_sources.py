@@ -23,6 +23,7 @@ __all__ = ["PREFIX", "environment_name", "read_settings"]
 
 PREFIX: Final = "DRIFTGAUGE_"
 CONFIG: Final = "DRIFTGAUGE_CONFIG"  # names the file itself
+_CREDENTIALS: Final = re.compile("//.*@")  # of a URL
 # Kubernetes gives these to every pod beside a Service called driftgauge.
 _KUBERNETES: Final = re.compile(r"DRIFTGAUGE_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_\w+)?)")
 
@@ -143,7 +144,8 @@ def _value(kind: Any, text: str, name: str, place: Place | list[str | int]) -> A
         return json.loads(text)
     except ValueError as error:
         wanted = '{"key": value}' if table else '[{"key": value}]'
-        message = f"{_shown(place)} must be JSON such as {wanted}, got {text!r} ({name})"
+        # What was given is not told: a whole table may hold secrets.
+        message = f"{_shown(place)} must be JSON such as {wanted} ({name}): {error}"
         raise ConfigError(message) from error
 
 
@@ -185,7 +187,11 @@ def _tell(
     words = str(error["msg"]).removeprefix("Value error, ")
     words = re.sub("^(Input|String) should", "must", words)
     secret = field is not None and field.annotation is SecretStr
-    got = "" if isinstance(at, dict) else f", got {'a secret' if secret else repr(at)}"
+    got = (
+        ""
+        if isinstance(at, dict)
+        else f", got {'a secret' if secret else _CREDENTIALS.sub('//…@', repr(at))}"
+    )
     if error["type"] == "value_error":
         told = f"{key} {words}" if words.startswith("must ") else f"{key + ': ' if key else ''}{words}"
         return f"{told}{got}{where}"

@@ -11,12 +11,13 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 from driftgauge.bridge.targets.secrets import in_file, one_line
 from driftgauge.sidecar.settings_types import Seconds, Section
 
-__all__ = ["BasicSettings", "HeaderName", "HttpSettings", "TokenSettings", "Url"]
+__all__ = ["BasicSettings", "HeaderName", "HttpSettings", "TokenSettings", "Url", "url"]
 
 _NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2: token
 
 
-def _url(text: str) -> str:
+def url(text: str) -> str:
+    """The URL without a slash at its end; ValueError where it is none, or holds a user or password."""
     try:
         parts = urlsplit(text)
         wrong = parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0
@@ -45,7 +46,7 @@ def _value(text: str) -> str:
     return text
 
 
-Url = Annotated[str, AfterValidator(_url)]
+Url = Annotated[str, AfterValidator(url)]
 HeaderName = Annotated[str, AfterValidator(_name)]
 HeaderValue = Annotated[str, AfterValidator(_value)]
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+import tomllib
+from contextlib import closing as shut
 from pathlib import Path
 
 import pytest
@@ -81,6 +84,68 @@ def test_check_prints_settings_without_secrets(tmp_path: Path, monkeypatch: pyte
     monkeypatch.delenv("TRAINING_TOKEN")
     with pytest.raises(ConfigError, match=r"TRAINING_TOKEN.*not set"):
         call(tmp_path, "check")
+
+
+def test_what_was_looked_up_is_masked_where_it_is_and_nowhere_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A user is often called as something else is: "retrain" is the name of the route too.
+    monkeypatch.setenv("TRAINING_USER", "retrain")
+    monkeypatch.setenv("TRAINING_URL", "http://127.0.0.1:9/very-secret/")
+    settings_of(tmp_path)
+    file = tmp_path / "bridge.toml"
+    given = tomllib.loads(file.read_text())
+    (url,) = (each["url"] for each in given["targets"])
+    changed = file.read_text().replace(f'url = "{url}"', 'url = { env = "TRAINING_URL" }')
+    assert changed != file.read_text()
+    changed = changed.replace(
+        "idempotent = true", 'idempotent = true\nusername = { env = "TRAINING_USER" }\npassword = "p"'
+    )
+    file.write_text(changed)
+    output = call(tmp_path, "check").output
+    assert "very-secret" not in output
+    printed = tomllib.loads(output)
+    (target,) = printed["targets"]
+    assert {target[key] for key in ("url", "username", "password")} == {"********"}
+    assert [each["name"] for each in printed["routes"]] == ["retrain"]
+
+
+@pytest.mark.parametrize("name", ["list", "approve"])
+def test_a_file_that_cannot_be_had_is_no_fault_of_ours(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr("driftgauge.bridge.store.BUSY_SECONDS", 0.01)
+    with shut(sqlite3.connect(folder / "bridge.sqlite", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE" if name == "approve" else "DROP TABLE runs")
+        with pytest.raises(ConfigError, match=r"bridge\.sqlite' cannot be used: .*try again"):
+            call(folder, name, *["0123456789ab"][: name == "approve"])
+
+
+@pytest.mark.parametrize(
+    "closing",
+    [
+        'prometheus = "http://driftgauge:very-secret@prometheus"',
+        'sidecars = ["http://driftgauge:very/secret@sidecar"]',
+        'reference = "models:/m/1"\nmlflow = { url = "http://driftgauge:very-secret@mlflow" }',
+    ],
+)
+def test_a_password_in_a_url_is_refused_and_not_told(tmp_path: Path, closing: str) -> None:
+    settings_of(tmp_path)
+    file = tmp_path / "bridge.toml"
+    file.write_text(f"{file.read_text()}\n[[closings]]\n{closing}\n")
+    with pytest.raises(ConfigError, match=r"must (be a URL|have no user and password in it)") as caught:
+        call(tmp_path, "check")
+    assert "secret" not in str(caught.value)
+
+
+def test_settings_from_a_variable_that_are_no_json_are_not_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings_of(tmp_path)
+    monkeypatch.setenv("DRIFTGAUGE_CLOSINGS", '[{"reference": "/r", "token": "very-secret",}]')
+    with pytest.raises(ConfigError, match="closings must be JSON such as") as caught:
+        call(tmp_path, "check")
+    assert "secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import json
 import os
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -173,6 +174,11 @@ def _opened(settings: BridgeSettings) -> Iterator[Store]:
     store = Store(settings.store.path)
     try:
         yield store
+    except sqlite3.Error as error:
+        message = (
+            f"store.path {settings.store.path!r} cannot be used: {error}; nothing was changed, try again"
+        )
+        raise ConfigError(message) from error
     finally:
         store.close()
 

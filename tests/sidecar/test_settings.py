@@ -176,7 +176,8 @@ WRONG = {
     ),
     "no JSON": (
         {"DRIFTGAUGE_MODELS__0": "churn"},
-        """models[0] must be JSON such as {"key": value} (DRIFTGAUGE_MODELS__0): Expecting value: line 1 column 1 (char 0)""",
+        'models[0] must be JSON such as {"key": value} (DRIFTGAUGE_MODELS__0): '
+        "Expecting value: line 1 column 1 (char 0)",
     ),
     "key of a text": (
         {"DRIFTGAUGE_MODELS_FOLDER__X": "1"},

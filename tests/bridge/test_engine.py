@@ -13,14 +13,17 @@ from typing import Any, ClassVar, Literal
 import pytest
 from bridge_cases import NOW, alert, held, route, settings_of
 
-from driftgauge.bridge.decide import decide
+from driftgauge.bridge import by_hand
+from driftgauge.bridge.decide import DAY_SECONDS, decide
 from driftgauge.bridge.deciding import Decider
-from driftgauge.bridge.records import Closer, Facts, NotYet, Run, State
+from driftgauge.bridge.engine import Engine
+from driftgauge.bridge.records import Closer, Entry, Facts, NotYet, Run, State
 from driftgauge.bridge.runner import Runner
 from driftgauge.bridge.settings import ClosingSettings
 from driftgauge.bridge.store import Store
 from driftgauge.bridge.targets import Permanent, Retryable, RunRequest, RunState, Started
 from driftgauge.bridge.wiring import Wiring, wire
+from driftgauge.errors import ConfigError
 
 
 class Scripted:
@@ -138,9 +141,30 @@ def test_a_run_is_written_down_before_its_target_is_called(tmp_path: Path) -> No
 def test_a_target_that_knows_ids_is_simply_asked_again(tmp_path: Path, error: Exception) -> None:
     target = Knowing(error, Started("x", already=True))
     world = World(tmp_path, target)
-    assert world.step().state == "pending"
+    assert world.step().state in ("pending", "starting")
     assert world.step().state == "running"
     assert target.asked == {"start": 2}
+
+
+@pytest.mark.parametrize("target", [Knowing, Scripted])
+def test_a_run_that_may_be_there_is_never_called_not_started(tmp_path: Path, target: type[Scripted]) -> None:
+    later = [Retryable("no connection")] * 11
+    world = World(tmp_path, target(Retryable("lost", maybe_started=True), *later, found=None))
+    assert world.step().state == "starting"
+    with pytest.raises(ConfigError, match="must be stopped there"):
+        by_hand.deny(world.store, world.id, NOW, "me")
+    while world.step().state == "starting":
+        pass
+    assert "may have been started" in world.run.reason
+    other = [held(alert(feature="income"))]
+    assert decide(route(), other, (), [world.run], NOW + 60).brake == "cooldown"
+    assert decide(route(cooldown=0, runs_per_day=1), other, (), [world.run], NOW + 60).brake == "runs_per_day"
+
+
+def test_a_run_that_surely_was_not_started_holds_nothing_back(tmp_path: Path) -> None:
+    world = World(tmp_path, Knowing(Permanent("401")))
+    world.step()
+    assert decide(route(), [held(alert(feature="income"))], (), [world.run], NOW).verdict == "start"
 
 
 def test_after_a_crash_nobody_starts_twice_where_nobody_can_tell(tmp_path: Path) -> None:
@@ -285,3 +309,89 @@ def test_a_dry_run_leaves_its_alerts_to_a_real_one(tmp_path: Path) -> None:
     assert [run.state for run in store.runs()] == ["dry"]
     Decider(wire(settings_of(tmp_path), {})).decide(store, ["churn"], NOW, ())
     assert sorted(run.state for run in store.runs()) == ["dry", "pending"]
+
+
+def test_brakes_read_no_older_runs_than_they_ask_for(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path, more='cooldown = "3d"\n')
+    store, decider = Store(settings.store.path), Decider(wire(settings, {}))
+    for day in range(400):
+        decided = decide(route(), [held(alert(starts=NOW - day * DAY_SECONDS))], (), (), NOW)
+        assert decided.run is not None
+        run = Run(request=decided.run, state="failed", created_seconds=NOW - 1 - day * DAY_SECONDS)
+        store.add_run(replace(run, state="running") if day == 300 else run)
+    read: list[int] = []
+    runs_of = store.runs_of
+
+    def counted(model: str, since_seconds: float) -> list[Run]:
+        found = runs_of(model, since_seconds)
+        read.append(len(found))
+        return found
+
+    store.runs_of = counted  # type: ignore[method-assign]
+    store.put_alerts([[alert(starts=NOW + 1)]], NOW + 1)
+    decider.decide(store, ["churn"], NOW + 1, ())
+    assert read == [4]  # three days of them, and the one that is not over
+    assert [each.brake for each in store.entries()] == ["single_flight"]
+
+
+def test_runs_at_a_target_that_is_down_do_not_hold_back_those_of_another(tmp_path: Path) -> None:
+    store = Store(tmp_path / "a")
+    for number in range(20):
+        decided = decide(route(), [held(alert(f"m{number}"))], (), (), NOW)
+        assert decided.run is not None
+        # The older they are, the later they were tried.
+        store.add_run(
+            Run(request=decided.run, state="pending", created_seconds=NOW + number, next_seconds=NOW - number)
+        )
+    assert [run.request.model for run in store.runs_due(NOW, 3)] == ["m19", "m18", "m17"]
+
+
+def test_what_is_too_old_goes_while_the_bridge_works(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path)
+    keeps, runs = settings.store.retention, settings.store.runs
+    store = Store(settings.store.path)
+    old = [alert(f"m{n % 9}", f"f{n}", starts=NOW, driftgauge_action="none") for n in range(12_000)]
+    store.put_alerts([old], NOW)
+    for number, state in enumerate(("succeeded", "proposed")):
+        decided = decide(route(), [held(alert(f"old-{number}"))], (), (), NOW)
+        assert decided.run is not None
+        run = Run(request=decided.run, state=state, created_seconds=NOW, changed_seconds=NOW)  # type: ignore[arg-type]
+        store.add_run(replace(run, next_seconds=NOW + 9 * runs), covers="retrain")
+        store.log(Entry(seconds=NOW, what="start", model=run.request.model))
+    store.put_alerts([[alert("young", driftgauge_action="none")]], NOW + keeps)
+    now = NOW + keeps + 1
+
+    async def story() -> None:
+        nonlocal now
+        engine = Engine(wire(settings, {}), store, clock=lambda: now)
+        await engine.start()
+        try:
+
+            async def gone(query: str, left: int) -> None:
+                for _ in range(600):
+                    count = await engine._on_store(lambda store: store._db.execute(query).fetchone()[0])
+                    if count == left:
+                        return
+                    await asyncio.sleep(0.05)
+                pytest.fail(f"{query} is {count}, not {left}")
+
+            # More than one piece, and the next does not wait for ten minutes.
+            await gone("SELECT count(*) FROM alerts", 1)
+            await gone("SELECT count(*) FROM decisions", 0)
+            await gone("SELECT count(*) FROM covered", 0)
+            assert len(await engine.runs()) == 2
+            now = NOW + runs + 1
+        finally:
+            await engine.stop()
+        again = Engine(wire(settings, {}), store, clock=lambda: now)
+        await again.start()
+        try:
+            for _ in range(600):
+                if [run.state for run in await again.runs()] == ["proposed"]:
+                    return
+                await asyncio.sleep(0.05)
+            pytest.fail("the old run stays")
+        finally:
+            await again.stop()
+
+    asyncio.run(story())

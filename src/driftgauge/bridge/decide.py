@@ -6,7 +6,8 @@ them is `group_wait` old, all of them together ask for one run, and the brakes a
 ==================  ======================================================================================
 `quorum`            too few inputs, outputs or performance alerts fire; one of the three suffices
 `single_flight`     a run of this model is not over, or waits for approval
-`cooldown`          the last run of this model is too young; one that a person denied counts as well
+`cooldown`          the last run of this model is too young; one that a person denied counts as well, and a
+                    dead letter that may have been started
 `runs_per_day`      so many runs of this model were started within 24 hours
 `quiet_hours`       it is the wrong time
 `dry_run`           it would be started
@@ -29,11 +30,11 @@ from zoneinfo import ZoneInfo
 
 from driftgauge.bridge.alerts import Alert, time_text
 from driftgauge.bridge.hours import QuietHours, quiet_until
-from driftgauge.bridge.records import IN_FLIGHT, NEVER_STARTED, Run
+from driftgauge.bridge.records import IN_FLIGHT, Run
 from driftgauge.bridge.settings import RouteSettings
 from driftgauge.bridge.targets import Feature, RunRequest
 
-__all__ = ["BRAKES", "Decision", "Held", "Route", "decide", "request_of", "run_key"]
+__all__ = ["BRAKES", "DAY_SECONDS", "Decision", "Held", "Route", "decide", "request_of", "run_key"]
 
 BRAKES: Final = ("cooldown", "dry_run", "quiet_hours", "quorum", "runs_per_day", "single_flight")
 DAY_SECONDS: Final = 86_400.0
@@ -150,7 +151,7 @@ def decide(
     flying = [run for run in counted if run.state in IN_FLIGHT]
     if flying:
         return no("single_flight", f"{flying[0].id} is {flying[0].state}")
-    cooling = [run for run in counted if run.state != "dead"]
+    cooling = [run for run in counted if run.state != "dead" or not run.never_started]
     if cooling:
         last = max(cooling, key=lambda run: run.created_seconds)
         over = last.created_seconds + how.cooldown
@@ -159,8 +160,7 @@ def decide(
     started = sorted(
         run.created_seconds
         for run in counted
-        if run.created_seconds > now_seconds - DAY_SECONDS
-        and (run.state not in NEVER_STARTED or run.state == "dry")
+        if run.created_seconds > now_seconds - DAY_SECONDS and (not run.never_started or run.state == "dry")
     )
     if how.runs_per_day and len(started) >= how.runs_per_day:
         reason = f"{len(started)} runs within 24 h, {how.runs_per_day} may be"

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from driftgauge.bridge.decide import BRAKES, Decision, Route, decide, run_id
+from driftgauge.bridge.decide import BRAKES, DAY_SECONDS, Decision, Route, decide, run_id
 from driftgauge.bridge.records import Entry, Run
 from driftgauge.bridge.store import Store
 from driftgauge.bridge.wiring import Wiring
@@ -30,12 +30,15 @@ class Decider:
         self.again: dict[str, float] = {}
         """When to decide again for a model although nothing has changed."""
         self._told: dict[tuple[str, str], tuple[str, bytes]] = {}
+        # Brakes ask for no older run; reading all that are kept takes longer the longer a model is watched.
+        self._look_back = max([DAY_SECONDS, *(route.settings.cooldown for route in wiring.routes)])
 
     def decide(self, store: Store, models: Sequence[str], now: float, busy: Collection[str]) -> None:
         """Decide for *models* in one transaction, and write down what was decided.
 
         Runs that are *busy* are being started and are left alone.
         """
+        since = now - self._look_back
         counted: Counter[str] = Counter()
         again: dict[str, float | None] = {}
         told = dict(self._told)
@@ -47,7 +50,8 @@ class Decider:
                     if route.settings.when_resolved == "drop_waiting":
                         _drop_waiting(store, route, model, {each.alert.key for each in firing}, busy, now)
                     covers = _covers(route)
-                    decision = decide(route, firing, store.covered(covers, model), store.runs_of(model), now)
+                    runs = store.runs_of(model, since)
+                    decision = decide(route, firing, store.covered(covers, model), runs, now)
                     if decision.again_seconds is not None:
                         times.append(decision.again_seconds)
                     _apply(store, route, model, decision, now, told, counted)
@@ -113,7 +117,7 @@ def _apply(
 def _drop_waiting(
     store: Store, route: Route, model: str, firing: set[str], busy: Collection[str], now: float
 ) -> None:
-    for run in store.runs_of(model):
+    for run in store.runs_of(model, now):
         waits = run.state in ("proposed", "pending") and run.request.route == route.settings.name
         if waits and run.id not in busy and not firing & set(run.request.alert_keys):
             reason = "its alerts have resolved"

@@ -20,6 +20,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from driftgauge.bridge.alerts import Alert
+from driftgauge.bridge.decide import DAY_SECONDS
 from driftgauge.bridge.deciding import Decider
 from driftgauge.bridge.families import BridgeSnapshot
 from driftgauge.bridge.records import Run
@@ -36,7 +37,6 @@ IDLE_SECONDS: Final = 1.0
 PACE_SECONDS: Final = 0.05  # between two looks, so that what comes meanwhile is decided together
 DECIDED_AT_A_TIME: Final = 10  # models of one transaction: messages are written between two of them
 PRUNE_SECONDS: Final = 600.0
-DAY_SECONDS: Final = 86_400.0
 MOST_PRUNED: Final = 5_000
 RUN_OUTCOMES: Final = ("started", "succeeded", "failed", "ended", "dead")
 
@@ -193,9 +193,10 @@ class Engine:
                 self._dirty |= set(models)
                 raise
             del models[:DECIDED_AT_A_TIME]
-        free = self.wiring.settings.retry.at_a_time - len(self._busy)
+        most = self.wiring.settings.retry.at_a_time
+        free = most - len(self._busy)
         if free > 0:
-            due = await self._on_store(lambda store: store.runs_due(self._clock()))
+            due = await self._on_store(lambda store: store.runs_due(self._clock(), most))
             for run in [each for each in due if each.id not in self._busy][:free]:
                 self._busy.add(run.id)
                 step = asyncio.get_running_loop().create_task(self._step(run))

@@ -70,7 +70,8 @@ class Run:
     next_seconds : float
         When it is looked at again.
     created_seconds, changed_seconds, started_seconds : float
-        When it was decided, when its state last changed, and when the target took it (0: not yet).
+        When it was decided, when its state last changed, and when the target took it, or, of a dead letter,
+        may have taken it (0: not yet, surely not).
     external_id, url : str
         As the target says.
     before, after : Facts
@@ -94,6 +95,11 @@ class Run:
     def id(self) -> str:
         """`RunRequest.run_id`."""
         return self.request.run_id
+
+    @property
+    def never_started(self) -> bool:
+        """Whether the target surely never had it."""
+        return self.state in NEVER_STARTED and not (self.state == "dead" and self.started_seconds)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -89,7 +89,7 @@ class Runner:
         except Exception as error:  # whatever a template can do
             await self._change(run, "dead", f"its payload cannot be filled in: {type(error).__name__}")
             return
-        unsure = run.state == "starting" and not target.idempotent
+        doubtful = run.state == "starting"
         before = run.before
         if run.attempts == 0:
             before = await self._facts_before(session, run)
@@ -98,7 +98,9 @@ class Runner:
         )
         if marked is None:
             return
-        outcome = await self._call(session, target, marked, payload, unsure=unsure)
+        outcome = await self._call(
+            session, target, marked, payload, unsure=doubtful and not target.idempotent
+        )
         if isinstance(outcome, Started):
             now = self._clock()
             await self._change(
@@ -111,9 +113,11 @@ class Runner:
                 next_seconds=now + self._wiring.settings.retry.follow,
             )
         elif isinstance(outcome, Permanent):
-            await self._change(marked, "dead", outcome.reason)
+            await self._give_up(marked, outcome.reason, doubtful=doubtful)
         else:
-            await self._later(marked, target, outcome)
+            # Where a target that knows ids is called again, nobody has looked for the first call.
+            doubtful = outcome.maybe_started or (doubtful and target.idempotent)
+            await self._later(marked, outcome, doubtful=doubtful)
 
     async def _call(
         self, session: ClientSession, target: Target, run: Run, payload: dict[str, Any], *, unsure: bool
@@ -145,23 +149,28 @@ class Runner:
             _log.exception("target %s failed", run.request.target)
             return Retryable(f"the target has a fault: {type(error).__name__}", maybe_started=True)
 
-    async def _later(self, run: Run, target: Target, error: Retryable) -> None:
+    async def _later(self, run: Run, error: Retryable, *, doubtful: bool) -> None:
         """Try again, or give up: 'starting' keeps in mind that the run may be there."""
         how = self._wiring.settings.retry
-        unsure = error.maybe_started and not target.idempotent
         if run.attempts >= how.attempts:
-            hint = "; it may have been started" if error.maybe_started else ""
-            await self._change(run, "dead", f"{error.reason}; given up after {run.attempts} calls{hint}")
+            hint = "; it may have been started" if doubtful else ""
+            reason = f"{error.reason}; given up after {run.attempts} calls{hint}"
+            await self._give_up(run, reason, doubtful=doubtful)
             return
         pause = min(how.longest, how.first * 2.0 ** min(run.attempts - 1, 60)) * self._rng.uniform(0.5, 1.5)
         asked = min(error.retry_after_seconds or 0.0, LONGEST_RETRY_AFTER_SECONDS)
         await self._change(
             run,
-            "starting" if unsure else "pending",
+            "starting" if doubtful else "pending",
             error.reason,
             next_seconds=self._clock() + max(pause, asked),
             what="retry",
         )
+
+    async def _give_up(self, run: Run, reason: str, *, doubtful: bool) -> None:
+        """A dead letter. One that may have been started has a time for that, so that brakes count it."""
+        started = self._clock() if doubtful else run.started_seconds
+        await self._change(run, "dead", reason, started_seconds=started)
 
     async def _facts_before(self, session: ClientSession, run: Run) -> Facts:
         closer = self._wiring.closer

@@ -211,15 +211,20 @@ class Store:
         found = self._runs("WHERE id = ?", run_id)
         return found[0] if found else None
 
-    def runs_of(self, model: str) -> list[Run]:
-        """Runs of a model, the newest first."""
-        return self._runs("WHERE model = ? ORDER BY created DESC, id", model)
-
-    def runs_due(self, now_seconds: float) -> list[Run]:
-        """Runs that are not over and are to be looked at, the oldest first."""
+    def runs_of(self, model: str, since_seconds: float) -> list[Run]:
+        """Runs of a model that are not over, or were decided after a time, the newest first."""
         return self._runs(
-            f"WHERE state IN ({_quoted(IN_FLIGHT)}) AND next_at <= ? ORDER BY created, id LIMIT 1000",
+            f"WHERE model = ? AND (created > ? OR state IN ({_quoted(IN_FLIGHT)})) ORDER BY created DESC, id",
+            model,
+            since_seconds,
+        )
+
+    def runs_due(self, now_seconds: float, limit: int) -> list[Run]:
+        """Runs that are not over and are to be looked at, those first that have waited longest for it."""
+        return self._runs(
+            f"WHERE state IN ({_quoted(IN_FLIGHT)}) AND next_at <= ? ORDER BY next_at, id LIMIT ?",
             now_seconds,
+            limit,
         )
 
     def runs(self, state: str = "", model: str = "", limit: int = 1_000) -> list[Run]:

@@ -7,6 +7,7 @@ import sqlite3
 import tomllib
 from contextlib import closing as shut
 from pathlib import Path
+from typing import Any
 
 import pytest
 from bridge_cases import NOW, alert, held, route, settings_of
@@ -14,7 +15,9 @@ from click.testing import CliRunner, Result
 
 from driftgauge.bridge.decide import decide
 from driftgauge.bridge.records import Entry, Run
+from driftgauge.bridge.settings import load_settings
 from driftgauge.bridge.store import Store
+from driftgauge.bridge.wiring import wire
 from driftgauge.cli.bridge import command
 from driftgauge.errors import ConfigError
 
@@ -108,6 +111,40 @@ def test_what_was_looked_up_is_masked_where_it_is_and_nowhere_else(
     (target,) = printed["targets"]
     assert {target[key] for key in ("url", "username", "password")} == {"********"}
     assert [each["name"] for each in printed["routes"]] == ["retrain"]
+
+
+def test_the_secrets_of_a_closing_are_looked_up_when_they_are_needed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "password").write_text("very-secret-3\n")
+    with (folder / "bridge.toml").open("a") as file:
+        file.write(f"""
+[[closings]]
+reference = "models:/m/latest"
+sidecars = ["http://127.0.0.1:9"]
+token = {{ env = "SIDECAR_TOKEN" }}
+[closings.mlflow]
+url = "http://127.0.0.1:9"
+username = "bridge"
+password = {{ file = "{folder}/password" }}
+secret_headers = {{ X-Key = {{ env = "MLFLOW_KEY" }} }}
+""")
+    assert len(call(folder, "list").output.splitlines()) == 4  # nobody needs a secret for it
+    with pytest.raises(
+        ConfigError, match=r"closings\[0\].mlflow.secret_headers.X-Key .*MLFLOW_KEY.* not set"
+    ):
+        call(folder, "check")
+    environ = {"SIDECAR_TOKEN": "very-secret-1", "MLFLOW_KEY": "very-secret-2"}
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    output = call(folder, "check").output
+    assert "very-secret" not in output
+    assert output.count("********") == 3
+    closer: Any = wire(load_settings(folder / "bridge.toml", environ={}), environ).closer
+    own = closer._of("m")
+    assert own.settings.token.get_secret_value() == "very-secret-1"
+    assert own.settings.mlflow.secret_headers["X-Key"].get_secret_value() == "very-secret-2"
+    assert own.settings.mlflow.password.get_secret_value() == "very-secret-3"
 
 
 @pytest.mark.parametrize("name", ["list", "approve"])

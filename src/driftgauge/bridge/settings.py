@@ -2,8 +2,8 @@
 
 A target's table holds what its kind asks for. In it any value may be ``{ env = "NAME" }`` or
 ``{ file = "/path" }``: the value is then that variable, or what the file holds, so that no secret stands
-in the file of settings. Where runs are started is said here and nowhere else: no alert can name a target or
-a URL.
+in the file of settings. In ``[[closings]]`` each secret may. Where runs are started is said here and
+nowhere else: no alert can name a target or a URL.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from driftgauge.bridge.targets.calls import basic
 from driftgauge.bridge.targets.secrets import in_file
-from driftgauge.bridge.targets.settings import BasicSettings, Url, url
+from driftgauge.bridge.targets.settings import BasicSettings, Secret, Url, url
 from driftgauge.sidecar.settings_types import Seconds, Section
 
 __all__ = ["MLFLOW_URI", "ClosingSettings", "MlflowSettings"]
@@ -62,7 +62,7 @@ class ClosingSettings(Section):
     )
     mlflow: MlflowSettings | None = Field(default=None, description="server of a reference 'models:/…'")
     sidecars: tuple[Url, ...] = Field(default=(), description="URLs of sidecars that reload references")
-    token: SecretStr = Field(default=SecretStr(""), description="bearer token of the sidecars")
+    token: Secret = Field(default=SecretStr(""), description="bearer token of the sidecars")
     token_file: str = Field(default="", description="file that holds it")
     ca_file: str = Field(
         default="", description="PEM file of authorities for the sidecars and the Prometheus"

@@ -7,22 +7,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, TypeVar
+
+from pydantic import BaseModel, SecretStr, ValidationError
 
 from driftgauge.bridge.decide import Route
 from driftgauge.bridge.records import Closer
 from driftgauge.bridge.settings import BridgeSettings, TargetTable
 from driftgauge.bridge.targets import Target, target_class
+from driftgauge.bridge.targets.secrets import looked_up
 from driftgauge.bridge.templates import PayloadTemplate
 from driftgauge.errors import ConfigError
-
-if TYPE_CHECKING:
-    from pydantic import BaseModel
 
 __all__ = ["Wiring", "masked", "wire"]
 
 SECRET_BYTES: Final = 64 << 10
 MASK: Final = "********"
+
+Model = TypeVar("Model", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,15 +77,20 @@ def wire(settings: BridgeSettings, environ: Mapping[str, str] = os.environ) -> W
         route.name: PayloadTemplate(route.payload, f"payload of route {route.name!r}")
         for route in settings.routes
     }
-    return Wiring(settings, tuple(map(Route.of, settings.routes)), targets, payloads, _closer(settings))
+    return Wiring(
+        settings, tuple(map(Route.of, settings.routes)), targets, payloads, _closer(settings, environ)
+    )
 
 
-def _closer(settings: BridgeSettings) -> Closer | None:
+def _closer(settings: BridgeSettings, environ: Mapping[str, str]) -> Closer | None:
     if not settings.closings:
         return None
     from importlib import import_module
 
-    closer: Closer = import_module("driftgauge.bridge.closing").closer(settings.closings)
+    closings = [
+        _with_secrets(each, f"closings[{number}]", environ) for number, each in enumerate(settings.closings)
+    ]
+    closer: Closer = import_module("driftgauge.bridge.closing").closer(closings)
     return closer
 
 
@@ -101,9 +108,7 @@ def masked(settings: BridgeSettings, environ: Mapping[str, str] = os.environ) ->
 
 def _hidden(shown: Any, given: Any) -> Any:
     """What is shown, with a mask at each place that *given* has looked up: a header may be a secret too."""
-    from pydantic import BaseModel
-
-    if _looked_up(given) and isinstance(shown, str):
+    if looked_up(given) and isinstance(shown, str):
         return MASK
     if isinstance(given, dict) and isinstance(shown, BaseModel):
         names = {field.alias or name: name for name, field in type(shown).model_fields.items()}
@@ -126,8 +131,6 @@ def _settings_of(
     number: int,
     environ: Mapping[str, str],
 ) -> BaseModel:
-    from pydantic import ValidationError
-
     where = f"targets[{number}]"
     given = {
         key: _resolved(value, f"{where}.{key}", environ) for key, value in (table.model_extra or {}).items()
@@ -149,13 +152,25 @@ def _place(where: str, location: Sequence[Any]) -> str:
     return where + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
 
 
-def _looked_up(value: Any) -> bool:
-    """Whether it is ``{ env = … }`` or ``{ file = … }``."""
-    return (
-        isinstance(value, dict)
-        and set(value) in ({"env"}, {"file"})
-        and all(isinstance(each, str) for each in value.values())
-    )
+def _with_secrets(settings: Model, where: str, environ: Mapping[str, str]) -> Model:
+    """The settings of a closing with each secret looked up."""
+    from driftgauge.bridge.targets.settings import SecretPlace
+
+    found: dict[str, Any] = {}
+    for name, value in settings:
+        place = f"{where}.{name}"
+        if isinstance(value, SecretPlace):
+            found[name] = SecretStr(_resolved(value.place, place, environ))
+        elif isinstance(value, dict):
+            found[name] = {
+                key: SecretStr(_resolved(each.place, f"{place}.{key}", environ))
+                if isinstance(each, SecretPlace)
+                else each
+                for key, each in value.items()
+            }
+        elif isinstance(value, BaseModel):
+            found[name] = _with_secrets(value, place, environ)
+    return settings.model_copy(update=found)
 
 
 def _resolved(value: Any, where: str, environ: Mapping[str, str]) -> Any:
@@ -164,7 +179,7 @@ def _resolved(value: Any, where: str, environ: Mapping[str, str]) -> Any:
         return [_resolved(each, where, environ) for each in value]
     if not isinstance(value, dict):
         return value
-    if not _looked_up(value):
+    if not looked_up(value):
         return {key: _resolved(each, f"{where}.{key}", environ) for key, each in value.items()}
     if "env" in value:
         if value["env"] not in environ:

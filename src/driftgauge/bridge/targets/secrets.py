@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from driftgauge.bridge.targets import Permanent
 
@@ -17,9 +17,24 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
 
 
-__all__ = ["hidden", "in_file", "one_line"]
+__all__ = ["hidden", "in_file", "looked_up", "one_line"]
 
 SHORTEST: Final = 4  # hiding each "a" of a message would hide the message
+
+
+def looked_up(value: Any) -> bool:
+    """Whether it is ``{ env = "NAME" }`` or ``{ file = "/path" }``.
+
+    Examples
+    --------
+    >>> looked_up({"env": "TOKEN"}), looked_up("TOKEN")
+    (True, False)
+    """
+    return (
+        isinstance(value, dict)
+        and set(value) in ({"env"}, {"file"})
+        and all(isinstance(each, str) for each in value.values())
+    )
 
 
 def one_line(given: SecretStr, what: str) -> str:

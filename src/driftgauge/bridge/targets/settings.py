@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Final, Self
+from typing import Annotated, Any, Final, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
-from driftgauge.bridge.targets.secrets import in_file, one_line
+from driftgauge.bridge.targets.secrets import in_file, looked_up, one_line
 from driftgauge.sidecar.settings_types import Seconds, Section
 
-__all__ = ["BasicSettings", "HeaderName", "HttpSettings", "TokenSettings", "Url", "url"]
+__all__ = [
+    "BasicSettings",
+    "HeaderName",
+    "HttpSettings",
+    "Secret",
+    "SecretPlace",
+    "TokenSettings",
+    "Url",
+    "url",
+]
 
 _NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2: token
 
@@ -46,6 +55,19 @@ def _value(text: str) -> str:
     return text
 
 
+class SecretPlace(SecretStr):
+    """Where a secret lies, as long as nobody has looked: reading settings needs no secrets."""
+
+    def __init__(self, place: dict[str, str]) -> None:
+        super().__init__(str(place))
+        self.place = place
+
+
+def _secret(given: Any) -> Any:
+    return SecretPlace(given) if looked_up(given) else given
+
+
+Secret = Annotated[SecretStr, BeforeValidator(_secret)]
 Url = Annotated[str, AfterValidator(url)]
 HeaderName = Annotated[str, AfterValidator(_name)]
 HeaderValue = Annotated[str, AfterValidator(_value)]
@@ -56,9 +78,7 @@ class HttpSettings(Section):
 
     url: Url = Field(description="where its API is")
     headers: dict[HeaderName, HeaderValue] = Field(default={}, description="sent with every request")
-    secret_headers: dict[HeaderName, SecretStr] = Field(
-        default={}, description="headers that are never shown"
-    )
+    secret_headers: dict[HeaderName, Secret] = Field(default={}, description="headers that are never shown")
     ca_file: str = Field(default="", description="PEM file of authorities that its certificate is checked by")
     timeout: Seconds = Field(default=30.0, gt=0, description="time that one request may take")
 
@@ -66,7 +86,7 @@ class HttpSettings(Section):
 class TokenSettings(HttpSettings):
     """A system that takes a token."""
 
-    token: SecretStr = Field(default=SecretStr(""), description="the token")
+    token: Secret = Field(default=SecretStr(""), description="the token")
     token_file: str = Field(default="", description="file that holds the token; read at every request")
 
     @model_validator(mode="after")
@@ -85,7 +105,7 @@ class BasicSettings(TokenSettings):
     """A system that takes a token, or a user and a password."""
 
     username: str = Field(default="", description="user, where there is no token")
-    password: SecretStr = Field(default=SecretStr(""), description="its password")
+    password: Secret = Field(default=SecretStr(""), description="its password")
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +137,23 @@ def test_the_example_of_settings_is_that_of_the_chart(manifest: str, tmp_path: P
 def test_the_image_has_what_the_bridge_needs() -> None:
     dockerfile = (DEPLOY / "Dockerfile").read_text(encoding="utf-8")
     assert "'.[bridge,sidecar]'" in dockerfile
+
+
+def test_the_bridge_understands_what_the_readme_tells_docker() -> None:
+    text = (DEPLOY / "README.md").read_text(encoding="utf-8")
+    (block,) = (
+        each for each in re.findall(r"```sh\n(.*?)```", text, re.DOTALL) if "--no-healthcheck" in each
+    )
+    words = shlex.split(block.replace("\\\n", " "))
+    given = {name: words[at + 1] for at, name in enumerate(words) if name == "--publish"}
+    environ = dict(each.split("=", 1) for each in words if each.startswith("DRIFTGAUGE_"))
+    mounted = [words[at + 1].split(":")[1] for at, name in enumerate(words) if name == "--volume"]
+    settings = load_settings(DEPLOY / "bridge.toml", environ=environ)
+    assert given["--publish"].endswith(settings.server.listen.removeprefix("0.0.0.0"))
+    assert [environ["DRIFTGAUGE_CONFIG"], settings.server.token_file] == mounted[:2]
+    assert str(Path(settings.store.path).parent) == mounted[2]
+    assert set(SECRETS) <= set(words)
+    assert words[-3:] == ["driftgauge", "bridge", "serve"]
 
 
 def entries() -> list[tuple[str, str]]:

@@ -194,6 +194,17 @@ def test_the_built_kernels_are_loaded_and_not_compiled(built: Path) -> None:
     assert done.stdout.strip() == "1"
 
 
+@pytest.mark.slow
+def test_the_built_environment_has_all_that_the_bridge_imports(built: Path) -> None:
+    command = [built / "driftgauge" / "bin" / "driftgauge", "bridge", "check"]
+    secrets = {"AIRFLOW_USER": "driftgauge", "AIRFLOW_PASSWORD": "not told"}
+    environment = bare(DRIFTGAUGE_CONFIG=str(DEPLOY / "bridge.toml"), **secrets)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert 'kind = "airflow"' in done.stdout
+    assert "not told" not in done.stdout
+
+
 def cpu() -> dict[str, str]:
     return {name: value for name, value in IMAGE.environment.items() if name.startswith("NUMBA_CPU")}
 

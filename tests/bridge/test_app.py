@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -171,6 +173,32 @@ def test_posts_from_elsewhere_need_the_token(tmp_path: Path) -> None:
                 url + PATH, data=posted(alert("m", status="resolved")), headers=headers
             ) as answer:
                 assert answer.status == status
+
+    while_running(settings, talk)
+
+
+def test_messages_that_wait_to_be_stored_are_no_more_than_there_is_room_for(tmp_path: Path) -> None:
+    body = posted(*(alert(f"m{n}", driftgauge_action="none") for n in range(100)))
+    settings = settings_of(tmp_path, DRIFTGAUGE_WEBHOOK__BODY_BYTES=str(len(body)))
+
+    async def talk(bridge: Bridge, client: aiohttp.ClientSession, url: str) -> None:
+        goes_on = threading.Event()
+        stuck = bridge.engine._on_store(lambda _: goes_on.wait(30))
+        posts = [asyncio.create_task(client.post(url + PATH, data=body)) for _ in range(40)]
+        waiting = asyncio.create_task(stuck)
+        done: set[Any] = set()
+        while len(done) < 40 - 16:
+            done, _ = await asyncio.wait(posts, timeout=5, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.sleep(0.05)
+        assert {each.result().status for each in done} == {503}
+        goes_on.set()
+        await waiting
+        answers = await asyncio.gather(*posts)
+        statuses = Counter(each.status for each in answers)
+        assert set(statuses) == {200, 503}
+        assert statuses[200] <= 16  # fewer where several arrive at a time
+        async with client.post(url + PATH, data=body) as answer:
+            assert await answer.json() == {"stored": {"duplicate": 100}, "refused": {}}
 
     while_running(settings, talk)
 

@@ -77,6 +77,10 @@ class BridgeApi:
         if isinstance(body, str):
             self._engine.received[body] += 1
             return problem(STATUS[body], body, "the body was not taken", retry_seconds=body == "queue_full")
+        with self._room.held(len(body)):  # until its alerts are stored: they take more than the body did
+            return await self._store(body)
+
+    async def _store(self, body: bytes) -> web.Response:
         message = read_message(body, self._limits)
         if isinstance(message, Unreadable):
             self._engine.received[message.reason] += 1

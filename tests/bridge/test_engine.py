@@ -280,6 +280,7 @@ def test_resolved_alerts_cancel_nothing_unless_the_user_says_so(
     store, decider = Store(settings.store.path), Decider(wire(settings, {}))
     store.put_alerts([[alert()]], NOW)
     decider.decide(store, ["churn"], NOW, ())
+    assert [run.reason for run in store.runs()] == ["1 alert; a person must approve"]
     store.put_alerts([[alert(status="resolved")]], NOW)
     decider.decide(store, ["churn"], NOW + 1, ())
     assert [run.state for run in store.runs()] == [state]

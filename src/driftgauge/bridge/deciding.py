@@ -92,7 +92,7 @@ def _apply(
             key = hashlib.sha256(f"dry {request.key}".encode()).hexdigest()
             run = Run(request=replace(request, key=key, run_id=run_id(model, key)), state="dry")
         elif decision.verdict == "propose":
-            run = Run(request=request, state="proposed", next_seconds=now + within)
+            run = Run(request=request, state="proposed", reason=reason, next_seconds=now + within)
         else:
             run = Run(request=request, state="pending", next_seconds=now)
         run = replace(run, created_seconds=now, changed_seconds=now)

@@ -77,23 +77,23 @@ def started(name: str, port: int, folder: Path) -> Iterator[subprocess.Popen[byt
         command = [sys.executable, str(Path(__file__)), name, str(port), str(folder)]
     with subprocess.Popen(command) as process:
         try:
-            asyncio.run(_ready(f"http://127.0.0.1:{port}/-/ready"))
+            asyncio.run(_ready(process, f"http://127.0.0.1:{port}/-/ready"))
             on_one_core(process.pid)
             yield process
         finally:
             process.terminate()
 
 
-async def _ready(url: str) -> None:
+async def _ready(process: subprocess.Popen[bytes], url: str) -> None:
     end = time.monotonic() + 60
     async with aiohttp.ClientSession() as client:
-        while time.monotonic() < end:
+        while time.monotonic() < end and process.poll() is None:
             with suppress(aiohttp.ClientError, OSError):
                 async with client.get(url) as answer:
                     if answer.status == 200:
                         return
             await asyncio.sleep(0.05)
-    message = f"{url} did not answer within a minute"
+    message = f"{url} did not answer within a minute, or has ended"
     raise RuntimeError(message)
 
 

@@ -51,6 +51,9 @@ def test_list_shows_runs(folder: Path) -> None:
         json.loads(line) for line in call(folder, "list", "--json", "--state", "dead").output.splitlines()
     ]
     assert [each["request"]["model"] for each in found] == ["fraud"]
+    wrong = call(folder, "list", "--state", "ded")
+    assert wrong.exit_code == 2
+    assert "'ded' is no state; there are proposed, pending" in wrong.output
 
 
 def test_log_cannot_steer_a_terminal(folder: Path) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, get_args
 
 import click
 
@@ -92,6 +92,11 @@ def check(path: Path | None) -> int:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def list_runs(path: Path | None, state: str, model: str, limit: int, as_json: bool) -> int:
     """List runs, the newest first."""
+    from driftgauge.bridge.records import State
+
+    if state and state not in get_args(State):
+        message = f"{state!r} is no state; there are {', '.join(get_args(State))}"
+        raise click.BadParameter(message, param_hint="--state")
     with _store(path) as store:
         runs = store.runs(state, model, limit)
     if as_json:

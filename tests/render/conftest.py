@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ import driftgauge as dg
 from driftgauge.render import RenderSettings
 from driftgauge.render.recording import recording_groups
 from driftgauge.render.settings import Ranges
+from driftgauge.snapshot import PayloadCounts
 from driftgauge_prometheus import serve
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -126,6 +128,7 @@ def _replica(rows: int, seed: int, drift: threading.Event) -> Iterator[int]:
     budget = dg.one_false_alert(per="1d", evaluate_every="1s")
     stopped = threading.Event()
     with dg.Monitor(reference, windows=[dg.rows(2_000), dg.duration("1m")], budget=budget) as monitor:
+        monitor.count_payloads(partial(_payloads, time.monotonic()))
         predict = monitor.watch(lambda columns: columns["score"])
         drawn = np.random.default_rng(seed)
 
@@ -144,6 +147,17 @@ def _replica(rows: int, seed: int, drift: threading.Event) -> Iterator[int]:
             server.server_close()
             feeder.join(timeout=10)
             thread.join(timeout=10)
+
+
+def _payloads(start: float) -> list[PayloadCounts]:
+    """What a sidecar says of a hundred payloads a second, of which some come to every end there is."""
+    each = int(10 * (time.monotonic() - start))
+    ends = {"dropped": {"queue_full": each}, "undecodable": {"not_json": each}}
+    others = {"without_outputs": {"missing_key": each}, "forwarded": {"delivered": 7 * each, "failed": each}}
+    counts = PayloadCounts(
+        way="sink", protocol="kserve_v1", payloads=10 * each, decoded=8 * each, **ends, **others
+    )
+    return [counts]
 
 
 def _rows(rng: np.random.Generator, rows: int, *, drifted: bool = False) -> dict[str, Any]:

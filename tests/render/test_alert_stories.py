@@ -91,6 +91,7 @@ def test_a_story_is_about_series_of_the_catalogue(story: dict[str, Any]) -> None
         ("> 0.2", "> 2", f"DriftgaugeFleetPsiHigh: {TOLD}"),
         (">= 500", ">= 50", "DriftgaugeFleetPsiHigh: quiet"),
         ("[12h]", "[10m]", f"DriftgaugeRowsDropped: {TOLD}"),
+        ('reason!="queue_full"', 'reason="none"', f"DriftgaugePayloadsDropped: {TOLD}"),
         ("> 0.05", "> 0.03", "DriftgaugeMissingJump: quiet"),
         (
             "min by (model, model_version, feature",

@@ -6,9 +6,11 @@ import json
 import shutil
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from driftgauge.render import RenderSettings, queries
 from driftgauge.render.alerts import ALERTS
 from driftgauge.render.files import rendered
 from driftgauge.render.settings import Ranges, Thresholds
+from driftgauge.snapshot import PayloadCounts
 from driftgauge_prometheus import serve
 
 pytestmark = [pytest.mark.prometheus, pytest.mark.slow]
@@ -68,11 +71,19 @@ class Replica:
         self.asked.append(columns)
 
 
+def healthy_payloads(start: float) -> list[PayloadCounts]:
+    """Ten a second, and none of them lost."""
+    came = int(10 * (time.monotonic() - start))
+    none = {"dropped": {"queue_full": 0, "sampled_out": 0}, "undecodable": {"not_json": 0}}
+    return [PayloadCounts(way="sink", protocol="kserve_v1", payloads=came, decoded=came, **none)]
+
+
 @contextmanager
 def replica(reference: dg.Reference, seed: int) -> Iterator[Replica]:
     budget = dg.one_false_alert(per="1d", evaluate_every="1s")
     with dg.Monitor(reference, windows=[dg.rows(2_000)], budget=budget) as monitor:
         monitor.warm_up()
+        monitor.count_payloads(partial(healthy_payloads, time.monotonic()))
         server, thread = serve(monitor, port=0)
         try:
             yield Replica(monitor, int(server.server_port), np.random.default_rng(seed))

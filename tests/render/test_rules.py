@@ -106,6 +106,8 @@ def test_recorded_names_say_their_level_and_lose_total() -> None:
             "bin",
             "window",
             "reason",
+            "way",
+            "protocol",
         }
         assert metric.startswith("driftgauge_")
         assert "_total" not in name

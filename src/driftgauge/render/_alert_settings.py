@@ -68,6 +68,8 @@ DEFAULT_ALERTS: Final[Mapping[str, AlertSettings]] = MappingProxyType(
         "DriftgaugeReferenceTooOld": AlertSettings(for_="1h", keep="1h", severity="info"),
         "DriftgaugeTwoReferences": AlertSettings(for_="1h", keep="15m"),
         "DriftgaugeRowsDropped": AlertSettings(for_="15m", keep="30m"),
+        "DriftgaugePayloadsDropped": AlertSettings(for_="15m", keep="30m"),
+        "DriftgaugePayloadsUndecodable": AlertSettings(for_="15m", keep="30m"),
         "DriftgaugeEvaluationStalled": AlertSettings(for_="5m", keep="15m"),
         "DriftgaugeMonitorAbsent": AlertSettings(for_="15m", keep="15m"),
         "DriftgaugeInternalErrors": AlertSettings(for_="1m", keep="1h"),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from driftgauge.render import _drift_alerts, _service_alerts
+from driftgauge.render import _drift_alerts, _payload_alerts, _service_alerts
 from driftgauge.render._alert_texts import Alert, board_url
 from driftgauge.render._toml_values import check_duration
 from driftgauge.render.settings import RenderSettings
@@ -27,6 +27,8 @@ ALERTS: Final[Mapping[str, Callable[[RenderSettings], Alert]]] = MappingProxyTyp
         "DriftgaugeReferenceTooOld": _service_alerts.reference_too_old,
         "DriftgaugeTwoReferences": _service_alerts.two_references,
         "DriftgaugeRowsDropped": _service_alerts.rows_dropped,
+        "DriftgaugePayloadsDropped": _payload_alerts.payloads_dropped,
+        "DriftgaugePayloadsUndecodable": _payload_alerts.payloads_undecodable,
         "DriftgaugeEvaluationStalled": _service_alerts.evaluation_stalled,
         "DriftgaugeMonitorAbsent": _service_alerts.monitor_absent,
         "DriftgaugeInternalErrors": _service_alerts.internal_errors,

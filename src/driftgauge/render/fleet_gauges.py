@@ -149,6 +149,35 @@ def dropped_share(settings: RenderSettings) -> str:
     )
 
 
+def payloads_dropped_share(settings: RenderSettings) -> str:
+    """Share of payloads that found the queue full, of those that nothing else kept from being looked into."""
+    dropped = "driftgauge_payloads_dropped_total"
+    full, others = (settings.series(dropped, f'reason{sign}"queue_full"') for sign in ("=", "!="))
+    return _share_of_payloads(settings, full, others)
+
+
+def payloads_undecodable_share(settings: RenderSettings) -> str:
+    """Share of the payloads looked into that could not be decoded, by reason."""
+    undecodable = settings.series("driftgauge_payloads_undecodable_total")
+    return _share_of_payloads(settings, undecodable, settings.series("driftgauge_payloads_dropped_total"))
+
+
+def _share_of_payloads(settings: RenderSettings, part: str, left_out: str) -> str:
+    """*part* by reason over all payloads but those *left_out*; nothing while no payload comes."""
+    at, range = (*settings.labels.one_version, "way", "protocol"), settings.ranges.rate
+    offered = settings.series("driftgauge_payloads_total")
+    return (
+        f"sum by {by(at, 'reason')} (rate({part}[{range}]))\n"
+        f"/ on {by(at)} group_left ()\n"
+        f"(\n"
+        f"  sum by {by(at)} (rate({offered}[{range}]))\n"
+        f"  - on {by(at)}\n"
+        f"  sum by {by(at)} (rate({left_out}[{range}]))\n"
+        f"  > 0\n"
+        f")"
+    )
+
+
 def _mean_evidence(settings: RenderSettings, metric: str, own: tuple[str, ...], grouping: str) -> str:
     labels = settings.labels
     version = (*labels.one_version, REFERENCE)

@@ -37,6 +37,8 @@ __all__ = [
     "fleet_statistic",
     "fleet_window_rows",
     "held",
+    "payloads_dropped_ratio",
+    "payloads_undecodable_ratio",
     "references",
     "replica_reference",
     "with_reference",
@@ -182,6 +184,21 @@ def fleet_model_score(settings: RenderSettings, *matchers: str) -> str:
 def dropped_ratio(settings: RenderSettings, *matchers: str) -> str:
     """Recorded share of the rows offered that could not be taken, by `reason`."""
     return _recorded(f"model_reason:driftgauge_rows_dropped:ratio_rate{settings.ranges.rate}", matchers)
+
+
+def payloads_dropped_ratio(settings: RenderSettings, *matchers: str) -> str:
+    """Recorded share of the payloads to be looked into that found the queue full; by way and protocol."""
+    return _recorded(
+        f"model_way_protocol_reason:driftgauge_payloads_dropped:ratio_rate{settings.ranges.rate}", matchers
+    )
+
+
+def payloads_undecodable_ratio(settings: RenderSettings, *matchers: str) -> str:
+    """Recorded share of the payloads looked into that could not be decoded; by way, protocol and reason."""
+    return _recorded(
+        f"model_way_protocol_reason:driftgauge_payloads_undecodable:ratio_rate{settings.ranges.rate}",
+        matchers,
+    )
 
 
 def held(settings: RenderSettings, recorded: str) -> str:

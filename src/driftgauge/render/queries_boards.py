@@ -32,6 +32,7 @@ __all__ = [
     "known",
     "mean_of",
     "new_series",
+    "of_payloads",
     "on_target",
     "over_noise",
     "per_replica",
@@ -206,6 +207,18 @@ def errors_by_stage(settings: RenderSettings, matcher: str) -> str:
     """Errors of driftgauge's own in the last ten minutes, by stage."""
     errors = board_series(settings, "internal_errors_total", matcher)
     return f"sum by (stage) (increase({errors}[10m]))"
+
+
+def of_payloads(settings: RenderSettings, name: str, label: str, *matchers: str) -> str:
+    """Payloads a second of one of the counters of payloads, for each value of *label*, over all that came.
+
+    But ``dropped`` itself, all are shares of those that were looked into: sampling is no loss.
+    """
+    part = rate(board_series(settings, f"payloads_{name}_total", *matchers), label)
+    whole = rate(board_series(settings, "payloads_total", *matchers))
+    if name != "dropped":
+        whole = f"{whole} - {rate(board_series(settings, 'payloads_dropped_total', *matchers))}"
+    return f"{part} / on () group_left () ({whole} > 0)"
 
 
 def on_target(settings: RenderSettings, name: str) -> str:

@@ -42,6 +42,8 @@ def _of_replicas(settings: RenderSettings) -> dict[str, str]:
     rules[cumulative] = fleet.reference_bins(settings)
     rules[queries.fleet_reference_bin_rows(settings)] = fleet.single_bins(settings, cumulative)
     rules[queries.dropped_ratio(settings)] = fleet_gauges.dropped_share(settings)
+    rules[queries.payloads_dropped_ratio(settings)] = fleet_gauges.payloads_dropped_share(settings)
+    rules[queries.payloads_undecodable_ratio(settings)] = fleet_gauges.payloads_undecodable_share(settings)
     return rules
 
 

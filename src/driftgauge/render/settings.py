@@ -60,7 +60,8 @@ _LONGEST_INTERVAL_SECONDS: Final = 240
 # Labels with a meaning of their own: of the catalogue, of the fleet's rules, of alerts.
 _TAKEN: Final = frozenset(
     {"alertname", "alertstate", "bin", "cause", "cell", "dependence", "driftgauge_action", "level"}
-    | {"next_bin", "range", "reason", "reference", "reference_id", "severity", "stage", "virtual"}
+    | {"next_bin", "outcome", "protocol", "range", "reason", "reference", "reference_id", "severity"}
+    | {"stage", "virtual", "way"}
 )
 
 
@@ -187,6 +188,10 @@ class Thresholds:
         A reference older than this is too old.
     dropped_ratio : float
         Share of offered rows that may be lost, 0 to 1.
+    payloads_dropped_ratio : float
+        Share of payloads that may find the queue full, 0 to 1; of those that sampling left.
+    payloads_undecodable_ratio : float
+        Share of the payloads looked into that may be unreadable for one reason, 0 to 1.
     stalled_seconds : float
         Time without an evaluation; longer than the ``evaluate_every`` of the budget.
     """
@@ -198,6 +203,8 @@ class Thresholds:
     min_rows: int = 500
     reference_days: float = 180.0
     dropped_ratio: float = 0.01
+    payloads_dropped_ratio: float = 0.01
+    payloads_undecodable_ratio: float = 0.01
     stalled_seconds: float = 3_600.0
 
     def __post_init__(self) -> None:
@@ -209,6 +216,8 @@ class Thresholds:
             ("min_rows", 1, math.inf),
             ("reference_days", 0.0, math.inf),
             ("dropped_ratio", 0.0, 1.0),
+            ("payloads_dropped_ratio", 0.0, 1.0),
+            ("payloads_undecodable_ratio", 0.0, 1.0),
             ("stalled_seconds", 0.0, math.inf),
         ):
             value = getattr(self, name)

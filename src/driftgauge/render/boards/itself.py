@@ -12,6 +12,7 @@ from driftgauge.render.boards._frame import (
     model_variables,
     painted,
 )
+from driftgauge.render.boards._payloads import payloads
 from driftgauge.render.palette import DRIFT, EARLY, LIVE, QUIET
 from driftgauge.render.panels import Json, Query, lines, stat, steps, table
 from driftgauge.render.queries_boards import (
@@ -46,6 +47,7 @@ def itself_board(settings: RenderSettings) -> Json:
             ("", _numbers(settings)),
             ("What it costs", _cost(settings)),
             ("What it loses", _loss(settings)),
+            ("Payloads", payloads(settings, _model(settings))),
             ("Windows, evidence and budget", _windows(settings)),
         ],
     )

@@ -9,7 +9,7 @@ from driftgauge.errors import MissingExtraError
 
 try:
     from driftgauge_otel._instruments import CARDINALITY_LIMIT, DEFAULT_LIMIT, SnapshotSource, views
-    from driftgauge_otel._presets import PRESETS, Preset
+    from driftgauge_otel._presets import PRESETS, Preset, endpoint_of
     from driftgauge_otel._register import Registration, register
     from driftgauge_otel._start import Exporter, start
 except ImportError as error:
@@ -24,6 +24,7 @@ __all__ = [
     "Preset",
     "Registration",
     "SnapshotSource",
+    "endpoint_of",
     "register",
     "start",
     "views",

@@ -14,6 +14,7 @@ from otlp_sink import Sink, sink, values_of
 from services import free_port
 from sidecar_cases import reference, settings_of, while_running
 
+from driftgauge.errors import ConfigError
 from driftgauge.sidecar.app import Sidecar
 from driftgauge.sidecar.settings_otel import OtelSettings
 from driftgauge_otel import PRESETS
@@ -98,6 +99,12 @@ def test_an_endpoint_that_is_not_there_shows_on_the_metrics_page(tmp_path: Path)
         patch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "0.2")
         line = while_running(settings_of(tmp_path, text), talk)
     assert line.startswith('driftgauge_internal_errors_total{model="churn"')
+
+
+def test_an_endpoint_that_is_none_stops_the_sidecar_before_it_begins(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path, '[otel]\nendpoint = "collector:4318"\n')
+    with pytest.raises(ConfigError, match="endpoint must be a URL such as 'http://collector:4318'"):
+        while_running(settings, lambda *_: None)
 
 
 def test_nothing_of_opentelemetry_is_loaded_without_an_endpoint(tmp_path: Path) -> None:

@@ -107,15 +107,24 @@ class Telemetry:
 
 
 def telemetry_of(settings: OtelSettings, models: ModelRegistry) -> Telemetry | None:
-    """As *settings* say, not begun; None where nothing is to be sent. MissingExtraError without the extra."""
+    """As *settings* say, not begun; None where nothing is to be sent.
+
+    Raises
+    ------
+    ConfigError
+        When the endpoint is none.
+    MissingExtraError
+        Without the extra.
+    """
     if not settings.endpoint:
         return None
     otel = exporter("otel")
+    endpoint = otel.endpoint_of(settings.endpoint)  # here and not at the first model: it is wrong for all
 
     def start(source: Source) -> Any:
         return otel.start(
             source,
-            settings.endpoint,
+            endpoint,
             protocol=settings.protocol or None,
             preset=settings.preset or None,
             interval_seconds=settings.interval or None,

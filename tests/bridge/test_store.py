@@ -14,6 +14,7 @@ from driftgauge.bridge.targets import Feature, RunRequest
 from driftgauge.errors import ConfigError
 
 DAY = 86_400.0
+MOST = 1_000_000
 
 
 def a_run(number: int = 0, **changes: object) -> Run:
@@ -90,7 +91,7 @@ def test_the_file_stays_small_while_alerts_come_and_go(tmp_path: Path) -> None:
     for day in range(12):
         now = NOW + day * DAY
         store.put_alerts([[alert(f"m{n % 9}", f"f{n}", starts=now) for n in range(2_000)]], now)
-        while store.prune(now - 2 * DAY, now - 2 * DAY) >= 2_000:
+        while store.prune(now - 2 * DAY, now - 2 * DAY, MOST) >= 2_000:
             pass
         store._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         sizes.append((tmp_path / "a").stat().st_size)
@@ -101,7 +102,7 @@ def test_runs_that_are_not_over_are_never_taken_away(tmp_path: Path) -> None:
     store = Store(tmp_path / "a")
     store.add_run(a_run(1, state="running"))
     store.add_run(a_run(2, state="succeeded"))
-    store.prune(NOW, NOW)
+    store.prune(NOW, NOW, MOST)
     assert [run.state for run in store.runs()] == ["running"]
 
 
@@ -109,7 +110,7 @@ def test_what_covers_an_alert_stays_as_long_as_the_alert(tmp_path: Path) -> None
     store = Store(tmp_path / "a")
     store.put_alerts([[alert()]], NOW)
     store.add_run(a_run(state="succeeded"), covers="retrain")
-    store.prune(NOW - 1, NOW + 1)
+    store.prune(NOW - 1, NOW + 1, MOST)
     assert store.runs() == []
     assert store.covered("retrain", "churn") == {alert().key}
 
@@ -131,3 +132,22 @@ def test_a_file_that_is_none_is_refused(tmp_path: Path) -> None:
     newer.close()
     with pytest.raises(ConfigError, match="upgrade it"):
         Store(tmp_path / "b")
+
+
+def test_a_flood_is_bounded_by_number_and_what_fires_stays(tmp_path: Path) -> None:
+    """The oldest resolved alerts go, and the oldest lines; whatever fires, however old, stays."""
+    store = Store(tmp_path / "a")
+    store.put_alerts([[alert("churn", f"f{n}") for n in range(50)]], NOW - 100)
+    for second in range(200):
+        ended = [alert("churn", f"r{second}-{n}", status="resolved") for n in range(100)]
+        store.put_alerts([ended], NOW + second)
+        with store.writing():
+            for _ in range(100):
+                store.log(Entry(seconds=NOW + second, what="no", model="churn"))
+    while store.prune(NOW - DAY, NOW - DAY, 12_000):
+        pass
+    assert len(store.firing("churn")) == 50
+    left = store._db.execute("SELECT count(*), min(seen) FROM alerts WHERE status = 'resolved'").fetchone()
+    assert left == (12_000, NOW + 80)
+    lines = store.entries(limit=20_000)
+    assert (len(lines), lines[0].seconds) == (12_000, NOW + 80)

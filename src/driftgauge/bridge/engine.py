@@ -222,7 +222,7 @@ class Engine:
         while True:
             try:
                 now = self._clock()
-                gone = await self._on_store(partial(_prune, now - alerts, now - runs))
+                gone = await self._on_store(partial(_prune, now - alerts, now - runs, own.most_rows))
             except Exception:
                 _log.exception("old alerts could not be taken away")
                 gone = 0
@@ -263,8 +263,8 @@ def _decide(decider: Decider, models: Sequence[str], now: float, busy: Collectio
     decider.decide(store, models, now, busy)
 
 
-def _prune(alerts_before: float, runs_before: float, store: Store) -> int:
-    return store.prune(alerts_before, runs_before)
+def _prune(alerts_before: float, runs_before: float, most_rows: int, store: Store) -> int:
+    return store.prune(alerts_before, runs_before, most_rows)
 
 
 async def _ended(tasks: Sequence[asyncio.Task[None]]) -> None:

@@ -63,6 +63,11 @@ class StoreSettings(Section):
     retention: Seconds = Field(
         default=90 * 86_400.0, ge=86_400, description="how long alerts and the log stay"
     )
+    most_rows: int = Field(
+        default=1_000_000,
+        ge=10_000,
+        description="how many resolved alerts, and lines of the log, stay at most: 2 KB each",
+    )
     runs: Seconds = Field(default=400 * 86_400.0, ge=86_400, description="how long runs that are over stay")
     stale_after: Seconds = Field(
         default=7 * 86_400.0, gt=0, description="a firing alert that is not sent again for so long is over"

@@ -289,13 +289,20 @@ class Store:
 
     # ------------------------------------------------------------------ retention
 
-    def prune(self, before_seconds: float, runs_before_seconds: float) -> int:
+    def prune(self, before_seconds: float, runs_before_seconds: float, most_rows: int) -> int:
         """Take away alerts and lines that are older, and runs that are over; how many rows went.
 
-        Some thousands at a time, so that no message waits long; call it again while it returns many.
+        Of more than *most_rows* resolved alerts, or lines, the oldest go too, or a flood would fill the disk
+        long before it is old. Some thousands at a time, so that no message waits long; call it again while it
+        returns many.
         """
         with self.writing():
             gone = 0
+            for table, keys, order, where in _COUNTED:
+                count = self._db.execute(f"SELECT count(*) FROM {table} {where}").fetchone()[0]
+                if (excess := min(count - most_rows, PRUNED_AT_A_TIME)) > 0:
+                    old = f"SELECT {keys} FROM {table} {where} ORDER BY {order} LIMIT {excess}"
+                    gone += self._db.execute(f"DELETE FROM {table} WHERE ({keys}) IN ({old})").rowcount
             for table, keys, age, when in _AGED:
                 old = f"SELECT {keys} FROM {table} WHERE {age} < ? {when} LIMIT {PRUNED_AT_A_TIME}"
                 limit = runs_before_seconds if table == "runs" else before_seconds
@@ -314,6 +321,11 @@ def _quoted(states: Iterable[str]) -> str:
     return ", ".join(f"'{state}'" for state in sorted(states))
 
 
+# An alert that fires is sent again, so without its row it would be a new one, and start a second run.
+_COUNTED: Final = (
+    ("alerts", "fingerprint, starts_at", "seen", "WHERE status = 'resolved'"),
+    ("decisions", "id", "id", ""),
+)
 _AGED: Final = (
     ("alerts", "fingerprint, starts_at", "seen", ""),
     ("decisions", "id", "time", "ORDER BY id"),

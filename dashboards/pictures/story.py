@@ -2,7 +2,8 @@
 
 Two replicas serve a churn model. Their first minute is quiet; then tenure grows slowly, and with it what the
 model says. A minute later a new country comes, and on the second replica alone income goes missing. A fraud
-model stays quiet throughout.
+model stays quiet throughout. What is told of payloads and of a bridge is made up: a tenth of the payloads
+cannot be read once the country is new, and the bridge starts one run of churn, which succeeds.
 """
 
 from __future__ import annotations
@@ -19,16 +20,20 @@ import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import driftgauge as dg
+from driftgauge.bridge.families import BridgeSnapshot, samples
 from driftgauge.render import RenderSettings
 from driftgauge.render.alerts import alert_groups
 from driftgauge.render.recording import recording_groups
 from driftgauge.render.settings import DEFAULT_ALERTS, Ranges
+from driftgauge.snapshot import PayloadCounts
+from driftgauge_prometheus import scrape_families
 
 SECONDS = 240
 CHOSEN = {
@@ -90,6 +95,7 @@ def told(folder: Path) -> Iterator[Told]:
             stack.enter_context(_monitor(model, replica, count))
             for model, replica, count in (("churn", 0, 60), ("churn", 1, 20), ("fraud", 0, 30))
         ]
+        ports.append(stack.enter_context(_bridge()))
         story = Told(stack.enter_context(_prometheus(folder, ports)))
         time.sleep(SECONDS)
         story.end = time.time()
@@ -114,6 +120,7 @@ def _monitor(model: str, replica: int, count: int) -> Iterator[int]:
                 predict(rows(rng, count, seconds, replica))
 
         feeder = threading.Thread(target=feed)
+        monitor.count_payloads(lambda: [_payloads(count, time.monotonic() - began)])
         server, _ = dg.exporter("prometheus").serve(monitor, port=0)
         feeder.start()
         try:
@@ -123,6 +130,58 @@ def _monitor(model: str, replica: int, count: int) -> Iterator[int]:
             feeder.join()
             server.shutdown()
             server.server_close()
+
+
+def _payloads(count: int, seconds: float) -> PayloadCounts:
+    """What a sidecar would say of payloads of one row each."""
+    whole, lost = int(10 * count * seconds), int(count * max(seconds - 120, 0))
+    return PayloadCounts(
+        way="proxy",
+        protocol="kserve_v1",
+        payloads=whole,
+        decoded=whole - lost,
+        undecodable={"wrong_type": lost},
+        dropped={"queue_full": 0, "sampled_out": 0},
+    )
+
+
+@contextmanager
+def _bridge() -> Iterator[int]:
+    """Port of what answers as a bridge does."""
+    began, start = time.monotonic(), time.time()
+
+    class Metrics(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            seconds = time.monotonic() - began
+            done, runs = seconds > 180, seconds > 110
+            snapshot = BridgeSnapshot(
+                runs={("airflow", "started"): runs, ("airflow", "succeeded"): done, ("airflow", "failed"): 0},
+                suppressed={"cooldown": int(max(seconds - 130, 0) / 30), "quorum": int(seconds > 100)},
+                alerts={"new": int(max(seconds - 90, 0) / 12), "duplicate": int(max(seconds - 90, 0) / 4)},
+                pending_runs=100 < seconds <= 110,
+                oldest_pending_seconds=start + 100 if 100 < seconds <= 110 else None,
+                last_success_seconds=start + 180 if done else None,
+                dead_letters=0,
+            )
+            headers, body = scrape_families(lambda: samples(snapshot))
+            self.send_response(200)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            """Quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Metrics)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import socket
 import subprocess
 import time
@@ -17,6 +18,7 @@ from typing import Any, NoReturn
 
 import pytest
 
+_GIVEN_PORTS: set[int] = set()
 ON_CI = os.environ.get("CI") == "true"
 DEADLINE_SECONDS = 60  # what Prometheus may take to start or to scrape; it takes 1 to 3 on two idle cores
 
@@ -65,10 +67,22 @@ def until(look: Callable[[], Any], what: str, deadline_seconds: float = DEADLINE
 
 
 def free_port() -> int:
-    """A loopback port that nothing listened on a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A loopback port that nothing listened on a moment ago, and that this process gives to nobody else.
+
+    Below those that systems lend to clients, from 32,768 on: one of these may be somebody's connection by the
+    time that a server binds it.
+    """
+    while True:
+        port = random.SystemRandom().randrange(20_000, 32_000)  # others seed the module's own
+        if port in _GIVEN_PORTS:
+            continue
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        _GIVEN_PORTS.add(port)
+        return port
 
 
 @contextmanager

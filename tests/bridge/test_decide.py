@@ -57,7 +57,8 @@ def test_different_alerts_have_different_keys(first: list[str], second: list[str
 @given(
     st.lists(
         st.tuples(
-            st.sampled_from(["succeeded", "failed", "dead", "denied", "running"]), st.floats(0, 200_000)
+            st.sampled_from(["succeeded", "failed", "dead", "denied", "running"]),
+            st.floats(-200_000, 200_000),
         )
     ),
     st.floats(0, 100_000),
@@ -124,6 +125,17 @@ def test_so_many_a_day_and_no_more() -> None:
     assert asked(*earlier, cooldown=0, runs_per_day=4).verdict == "start"
     assert asked(*earlier, cooldown=0, runs_per_day=0).verdict == "start"
     assert asked(run("denied", age=1), run("dead", age=2), cooldown=0, runs_per_day=1).verdict == "start"
+
+
+def test_a_clock_that_was_ahead_stops_nothing_for_longer_than_a_brake_holds() -> None:
+    slightly = run(age=-HOUR)
+    found = asked(slightly, cooldown=2 * HOUR)
+    assert (found.brake, found.again_seconds) == ("cooldown", NOW + 3 * HOUR)
+    assert asked(slightly, cooldown=0, runs_per_day=1).brake == "runs_per_day"
+    far = run(age=-365 * 24 * HOUR)
+    assert asked(far, cooldown=2 * HOUR, runs_per_day=1).verdict == "start"
+    waiting = held(alert(), NOW + 365 * 24 * HOUR)
+    assert decide(route(group_wait=30), [waiting], (), (), NOW).verdict == "start"
 
 
 def test_one_of_the_quorums_suffices() -> None:

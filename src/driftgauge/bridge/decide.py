@@ -15,7 +15,8 @@ them is `group_wait` old, all of them together ask for one run, and the brakes a
 
 A brake that holds is asked again when it may let go, so nothing is lost: an alert that still fires when
 the cooldown is over starts its run then. All brakes but `quorum` count every run of the model, whatever its
-route.
+route. A clock that was put right leaves runs of a time to come: one counts if it is as near as one of the
+past would have to be, so that a clock which was a year ahead does not stop training for a year.
 """
 
 from __future__ import annotations
@@ -138,8 +139,9 @@ def decide(
     if not open_:
         return Decision("nothing")
     keys = tuple(sorted(each.alert.key for each in open_))
-    ready = min(each.received_seconds for each in open_) + how.group_wait
-    if now_seconds < ready:
+    received = min(each.received_seconds for each in open_)
+    ready = received + how.group_wait
+    if received <= now_seconds < ready:
         return Decision("wait", "", "others may join", keys, again_seconds=ready)
 
     def no(brake: str, reason: str, again_seconds: float | None = None) -> Decision:
@@ -152,15 +154,15 @@ def decide(
     if flying:
         return no("single_flight", f"{flying[0].id} is {flying[0].state}")
     cooling = [run for run in counted if run.state != "dead" or not run.never_started]
+    cooling = [run for run in cooling if _near(run, now_seconds, how.cooldown)]
     if cooling:
         last = max(cooling, key=lambda run: run.created_seconds)
         over = last.created_seconds + how.cooldown
-        if now_seconds < over:
-            return no("cooldown", f"{last.id} is younger than {how.cooldown:g} s", over)
+        return no("cooldown", f"{last.id} is younger than {how.cooldown:g} s", over)
     started = sorted(
         run.created_seconds
         for run in counted
-        if run.created_seconds > now_seconds - DAY_SECONDS and (not run.never_started or run.state == "dry")
+        if _near(run, now_seconds, DAY_SECONDS) and (not run.never_started or run.state == "dry")
     )
     if how.runs_per_day and len(started) >= how.runs_per_day:
         reason = f"{len(started)} runs within 24 h, {how.runs_per_day} may be"
@@ -225,6 +227,10 @@ def run_id(model: str, key: str) -> str:
     """
     name = _NOT_IN_A_NAME.sub("-", model.lower()).strip("-")[:39].strip("-") or "model"
     return f"driftgauge-{name}-{key[:12]}"
+
+
+def _near(run: Run, now_seconds: float, seconds: float) -> bool:
+    return run.created_seconds - seconds < now_seconds < run.created_seconds + seconds
 
 
 def _lacking(route: Route, firing: Sequence[Held]) -> str:

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -187,6 +188,24 @@ def test_a_command_may_print_more_than_is_kept(tmp_path: Path) -> None:
     start(target)
     assert ended(target) == "succeeded"
     assert output(tmp_path) == "x" * (64 << 10)
+
+
+def test_what_was_printed_long_ago_goes_and_the_run_stays(tmp_path: Path) -> None:
+    target = command(tmp_path, "open('model', 'w').write('trained'); print('done')", output_kept="1h")
+    start(target)
+    assert ended(target) == "succeeded"
+    young, third = "driftgauge-young-000000000000", "driftgauge-third-000000000000"
+    start(target, run_id=young)
+    assert ended(target, young) == "succeeded"
+    folder = tmp_path / "runs" / RUN.run_id
+    long_ago = time.time() - 3_601
+    os.utime(folder / "ended", (long_ago, long_ago))
+    start(target, run_id=third)
+    assert ended(target, third) == "succeeded"
+    assert {each.name for each in folder.iterdir()} == {"lock", "started", "ended", "model"}
+    assert output(tmp_path, young) == "done\n"
+    assert start(target).already
+    assert state(target) == "succeeded"
 
 
 def test_a_command_that_does_not_read_gets_no_further(tmp_path: Path) -> None:

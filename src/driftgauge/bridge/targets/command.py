@@ -4,7 +4,8 @@ Nothing of an alert gets into the arguments. The payload comes as JSON on standa
 ``DRIFTGAUGE_RUN_ID`` and ``DRIFTGAUGE_MODEL`` as variables. Each run has a folder ``directory/<run id>``
 with its ``output``, and a process of its own that watches it (`driftgauge.bridge.targets.command_run`):
 that goes on while the bridge restarts, and a second one for the same run id finds the folder taken and does
-nothing.
+nothing. A folder stays, since that is what makes it so, and may hold what the command wrote into it; of what
+was printed, up to 10 MiB a run, the oldest goes.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import os
 import select
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -51,6 +53,7 @@ class CommandSettings(Section):
     cpu: Seconds = Field(default=0.0, description="processor time it may take; 0 for no limit")
     memory: Bytes | None = Field(default=None, description="address space it may have; none for no limit")
     output_bytes: Bytes = Field(default=10 << 20, description="how much of what it prints is kept")
+    output_kept: Seconds = Field(default=90 * 86_400.0, gt=0, description="for how long that is kept")
 
 
 class Command:
@@ -92,6 +95,7 @@ class Command:
             if (folder / "started").exists():
                 return Started(run.run_id, already=True)
             line = await asyncio.to_thread(self._watch, folder, as_json(task).encode("utf-8", "replace"))
+            await asyncio.to_thread(self._forget_outputs)
         except OSError as error:
             message = f"cannot run in {folder}: {error.strerror}"
             raise Retryable(message) from None
@@ -128,6 +132,14 @@ class Command:
             if waiting.poll(START_SECONDS * 1000):
                 return answers.readline().decode("utf-8", "replace").strip()
         return ""
+
+    def _forget_outputs(self) -> None:
+        """Take away what runs printed that ended long ago."""
+        before = time.time() - self._settings.output_kept
+        for ended in Path(self._settings.directory).absolute().glob("*/ended"):
+            with suppress(OSError):  # not worth a run
+                if ended.stat().st_mtime < before:
+                    ended.with_name("output").unlink()
 
     async def find(self, _: ClientSession, run: RunRequest) -> Started | Literal[False] | None:
         """The run by its folder."""

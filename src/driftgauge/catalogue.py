@@ -6,8 +6,8 @@ everywhere, stands in the README's table and is covered by the tests. Pure and s
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterable, Iterator
+from typing import Final, Protocol
 
 from driftgauge._family import Family, Labels, Level, Sample, label_text
 from driftgauge._family import family as _family
@@ -323,8 +323,21 @@ def samples(snapshot: Snapshot) -> Iterator[tuple[Family, list[Sample]]]:
             yield family, found
 
 
-def markdown_table() -> str:
-    """The catalogue as a Markdown table, one line a family, as it stands in the README.
+class _Described(Protocol):
+    """What the table says of a family; the bridge's are of another class."""
+
+    @property
+    def prometheus_name(self) -> str: ...
+    @property
+    def instrument(self) -> str: ...
+    @property
+    def labels(self) -> tuple[str, ...]: ...
+    @property
+    def help(self) -> str: ...
+
+
+def markdown_table(families: Iterable[_Described] = CATALOGUE) -> str:
+    """Families as a Markdown table, one line each, as it stands in the README.
 
     Examples
     --------
@@ -333,6 +346,6 @@ def markdown_table() -> str:
     """
     rows = [
         f"| `{family.prometheus_name}` | {family.instrument} | {', '.join(family.labels)} | {family.help} |"
-        for family in CATALOGUE
+        for family in families
     ]
     return "\n".join(["| metric | type | labels | what |", "|---|---|---|---|", *rows, ""])

@@ -239,10 +239,3 @@ def test_more_than_a_hundred_bins_still_sort_as_text() -> None:
     names = [labels["bin"] for labels, _ in pairs]
     assert names == sorted(names)
     assert names[0] == "000"
-
-
-def test_the_table_in_the_readme_is_current() -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    if "<!-- metrics:begin -->" in text:
-        table = text.split("<!-- metrics:begin -->")[1].split("<!-- metrics:end -->")[0]
-        assert table.strip() == markdown_table().strip()

@@ -11,8 +11,9 @@ __all__ = ["command"]
 def command() -> None:
     """List every metric that is exported: name, type, labels and what it says.
 
-    As Markdown, from the same catalogue that the exporters read.
+    As Markdown, from the same lists that are exported: the catalogue, and what the bridge tells of itself.
     """
-    from driftgauge.catalogue import markdown_table
+    from driftgauge.bridge.families import FAMILIES
+    from driftgauge.catalogue import CATALOGUE, markdown_table
 
-    click.echo(markdown_table(), nl=False)
+    click.echo(markdown_table((*CATALOGUE, *FAMILIES)), nl=False)

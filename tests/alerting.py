@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from services import Prometheus, free_port, running, unavailable
+from services import Prometheus, free_port, running, unavailable, until
 
 __all__ = ["alertmanager", "binary", "prometheus"]
 
@@ -23,9 +25,8 @@ def binary(*names: str, how: str = "") -> str:
 
 
 @contextmanager
-def alertmanager(folder: Path, config: Mapping[str, Any]) -> Iterator[int]:
-    """Port of an Alertmanager with this configuration."""
-    port = free_port()
+def alertmanager(folder: Path, config: Mapping[str, Any], port: int) -> Iterator[subprocess.Popen[bytes]]:
+    """An Alertmanager with this configuration; the next in the folder knows what this one did."""
     (folder / "alertmanager.yml").write_text(json.dumps(config))
     command = [
         binary("prometheus-alertmanager", "alertmanager"),
@@ -34,8 +35,15 @@ def alertmanager(folder: Path, config: Mapping[str, Any]) -> Iterator[int]:
         f"--web.listen-address=127.0.0.1:{port}",
         "--cluster.listen-address=",
     ]
-    with running(command, folder / "alertmanager.log"):
-        yield port
+    with running(command, folder / "alertmanager.log") as process:
+        until(lambda: _is_ready(port), "Alertmanager to be ready")
+        yield process
+
+
+def _is_ready(port: int) -> bool:
+    with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/-/ready", timeout=5):
+        return True
+    return False
 
 
 @contextmanager

@@ -6,14 +6,14 @@ everywhere, stands in the README's table and is covered by the tests. Pure and s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Final, Protocol
+from collections.abc import Iterator
+from typing import Final
 
 from driftgauge._family import Family, Labels, Level, Sample, label_text
 from driftgauge._family import family as _family
 from driftgauge.snapshot import Snapshot
 
-__all__ = ["CATALOGUE", "Family", "Labels", "Sample", "markdown_table", "samples"]
+__all__ = ["CATALOGUE", "Family", "Labels", "Sample", "samples"]
 
 CATALOGUE: Final[tuple[Family, ...]] = (
     _family(
@@ -321,31 +321,3 @@ def samples(snapshot: Snapshot) -> Iterator[tuple[Family, list[Sample]]]:
             family.read(labels, thing, found)
         if found:
             yield family, found
-
-
-class _Described(Protocol):
-    """What the table says of a family; the bridge's are of another class."""
-
-    @property
-    def prometheus_name(self) -> str: ...
-    @property
-    def instrument(self) -> str: ...
-    @property
-    def labels(self) -> tuple[str, ...]: ...
-    @property
-    def help(self) -> str: ...
-
-
-def markdown_table(families: Iterable[_Described] = CATALOGUE) -> str:
-    """Families as a Markdown table, one line each, as it stands in the README.
-
-    Examples
-    --------
-    >>> print(markdown_table().splitlines()[-1])
-    | `driftgauge_reference_rows` | gauge | model, model_version | Rows the reference was made from |
-    """
-    rows = [
-        f"| `{family.prometheus_name}` | {family.instrument} | {', '.join(family.labels)} | {family.help} |"
-        for family in families
-    ]
-    return "\n".join(["| metric | type | labels | what |", "|---|---|---|---|", *rows, ""])

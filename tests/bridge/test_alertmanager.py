@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 import urllib.error
@@ -14,46 +13,29 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alerting import alertmanager
 from bridge_cases import TOML, alert, posted
 from fake_trainers import Trainer
-from services import free_port, running, unavailable, until
+from services import free_port, running, until
 
 from driftgauge.bridge.alerts import time_text
 
 pytestmark = [pytest.mark.prometheus, pytest.mark.slow]
 
 TOKEN = "open-sesame"
-RECEIVER = """
-route:
-  receiver: retraining
-  group_by: [model]
-  group_wait: 1s
-  group_interval: 1s
-  repeat_interval: 1s
-receivers:
-  - name: retraining
-    webhook_configs:
-      - url: http://127.0.0.1:{port}/api/v1/alerts
-        http_config:
-          authorization: {{credentials_file: {folder}/token}}
-"""
 
 
-@contextmanager
-def alertmanager(folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
-    binary = shutil.which("prometheus-alertmanager") or shutil.which("alertmanager")
-    if binary is None:
-        unavailable("Alertmanager is not installed: apt-get install prometheus-alertmanager")
-    command = [
-        binary,
-        f"--config.file={folder / 'alertmanager.yml'}",
-        f"--storage.path={folder / 'alertmanager'}",
-        f"--web.listen-address=127.0.0.1:{port}",
-        "--cluster.listen-address=",
-    ]
-    with running(command, folder / "alertmanager.log") as process:
-        until(lambda: _asked(f"http://127.0.0.1:{port}/-/ready") == 200, "Alertmanager to be ready")
-        yield process
+def told_to(port: int, folder: Path) -> dict[str, Any]:
+    """Settings of an Alertmanager that posts each second to the bridge on *port*."""
+    each = dict.fromkeys(("group_wait", "group_interval", "repeat_interval"), "1s")
+    hook = {
+        "url": f"http://127.0.0.1:{port}/api/v1/alerts",
+        "http_config": {"authorization": {"credentials_file": f"{folder}/token"}},
+    }
+    return {
+        "route": {"receiver": "retraining", "group_by": ["model"], **each},
+        "receivers": [{"name": "retraining", "webhook_configs": [hook]}],
+    }
 
 
 @contextmanager
@@ -94,7 +76,7 @@ def _fire(port: int, model: str) -> None:
 def test_neither_loses_an_alert_when_one_of_them_is_restarted(tmp_path: Path) -> None:
     own, alerts = free_port(), free_port()
     (tmp_path / "token").write_text(f"{TOKEN}\n")
-    (tmp_path / "alertmanager.yml").write_text(RECEIVER.format(port=own, folder=tmp_path))
+    config = told_to(own, tmp_path)
 
     def posts() -> int:
         """Alerts that were posted again, as Alertmanager does every second."""
@@ -113,7 +95,7 @@ def test_neither_loses_an_alert_when_one_of_them_is_restarted(tmp_path: Path) ->
         def models() -> list[str]:
             return [each["model"] for each in trainer.payloads]
 
-        with alertmanager(tmp_path, alerts) as first:
+        with alertmanager(tmp_path, config, alerts) as first:
             _fire(alerts, "churn")  # nobody listens yet, and Alertmanager tries again
             with bridge(tmp_path, own) as process:
                 assert _asked(f"http://127.0.0.1:{own}/api/v1/alerts", posted(alert("stranger"))) == 401
@@ -124,7 +106,7 @@ def test_neither_loses_an_alert_when_one_of_them_is_restarted(tmp_path: Path) ->
             _fire(alerts, "fraud")
             first.kill()  # and with it what it knows of the messages it sent
             first.wait()
-        with alertmanager(tmp_path, alerts), bridge(tmp_path, own):
+        with alertmanager(tmp_path, config, alerts), bridge(tmp_path, own):
             _fire(alerts, "churn")
             _fire(alerts, "fraud")
             until(lambda: models() == ["churn", "fraud"], "the alert that came while both were down")

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 from alerting import alertmanager, binary, prometheus
-from services import Prometheus, until
+from services import Prometheus, free_port, until
 
 import driftgauge as dg
 from driftgauge.render import RenderSettings, queries
@@ -189,7 +189,8 @@ def loop(tmp_path_factory: pytest.TempPathFactory, bridge_port: int) -> Iterator
         hook = stack.enter_context(webhook())
         route = {"receiver": "hook", "group_by": ["..."], "group_wait": "1s", "group_interval": "1s"}
         receiver = {"name": "hook", "webhook_configs": [{"url": f"http://127.0.0.1:{hook.port}/"}]}
-        alerts = stack.enter_context(alertmanager(folder, {"route": route, "receivers": [receiver]}))
+        alerts = free_port()
+        stack.enter_context(alertmanager(folder, {"route": route, "receivers": [receiver]}, alerts))
         rules = rendered("alerts", SETTINGS)["driftgauge.rules.yaml"]
         jobs = {"driftgauge": [each.port for each in replicas], "bridge": [bridge_port]}
         server = stack.enter_context(prometheus(folder, rules, jobs, alerts))

@@ -263,7 +263,8 @@ def check_loop(folder: Path, trainer: Trainer) -> None:
         watcher = stack.enter_context(sidecar(folder, SIDECAR, defaults=budget))
         ours = stack.enter_context(bridge(folder, trainer.target, watcher.url))
         config = routed(ours.port, folder / "token")
-        manager = stack.enter_context(alertmanager(folder, config))
+        manager = free_port()
+        stack.enter_context(alertmanager(folder, config, manager))
         rules = rendered("alerts", SETTINGS)["driftgauge.rules.yaml"]
         port = int(watcher.url.rpartition(":")[2])
         server = stack.enter_context(prometheus(folder, rules, {"driftgauge": [port]}, manager))

@@ -140,6 +140,21 @@ def test_a_reader_is_never_given_half_of_what_a_writer_says(tmp_path: Path) -> N
     assert last > 1
 
 
+def test_a_reader_that_is_overtaken_does_not_go_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = SlotFile(tmp_path / "a.dgw", b"1")
+    file.write(b"2")
+    pread = os.pread
+
+    def overtaken(place: int, length: int, offset: int) -> bytes:
+        if offset and file.generation == 2:  # the reader has seen 1 and 2, and comes for 2
+            file.write(b"3" * 10_000)  # too large for its slot, so that 1 stays whole
+            file.write(b"4")  # in the place of 2
+        return pread(place, length, offset)
+
+    monkeypatch.setattr(os, "pread", overtaken)
+    assert read_newest(file.path) == (4, b"4")
+
+
 def test_a_process_lives_until_it_is_killed(tmp_path: Path) -> None:
     story = (
         "import sys, time; from pathlib import Path; from driftgauge.shared._slots import SlotFile;"

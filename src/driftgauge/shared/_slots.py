@@ -137,13 +137,18 @@ def read_newest(path: Path, known: int = 0) -> tuple[int, bytes | None]:
                 raise ValueError(message)
             size = os.fstat(file).st_size
             records = sorted(RECORD.unpack_from(head.ljust(DATA_AT, b"\0"), at) for at in RECORD_AT)
+            newest = records[-1][0]
             for generation, offset, length, checksum in reversed(records):
                 if not DATA_AT <= offset <= offset + length <= size:
                     continue
                 if generation == known > 0:
                     return known, None
                 payload = os.pread(file, length, offset)
-                if _checksum(generation, offset, payload) == checksum:
+                if _checksum(generation, offset, payload) != checksum:
+                    continue
+                # The older one is what was said last only if nothing was said meanwhile: a writer that moves
+                # its slot leaves the older one whole, and counters would go back for a moment.
+                if generation == newest or os.pread(file, DATA_AT, 0) == head:
                     return generation, payload
     finally:
         os.close(file)

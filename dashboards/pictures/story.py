@@ -20,11 +20,11 @@ import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from prometheus_client import CollectorRegistry, start_http_server
 
 import driftgauge as dg
 from driftgauge.bridge.families import BridgeSnapshot, samples
@@ -33,7 +33,7 @@ from driftgauge.render.alerts import alert_groups
 from driftgauge.render.recording import recording_groups
 from driftgauge.render.settings import DEFAULT_ALERTS, Ranges
 from driftgauge.snapshot import PayloadCounts
-from driftgauge_prometheus import scrape_families
+from driftgauge_prometheus import FamiliesCollector
 
 SECONDS = 240
 CHOSEN = {
@@ -150,34 +150,24 @@ def _bridge() -> Iterator[int]:
     """Port of what answers as a bridge does."""
     began, start = time.monotonic(), time.time()
 
-    class Metrics(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            seconds = time.monotonic() - began
-            done, runs = seconds > 180, seconds > 110
-            snapshot = BridgeSnapshot(
-                runs={("airflow", "started"): runs, ("airflow", "succeeded"): done, ("airflow", "failed"): 0},
-                suppressed={"cooldown": int(max(seconds - 130, 0) / 30), "quorum": int(seconds > 100)},
-                alerts={"new": int(max(seconds - 90, 0) / 12), "duplicate": int(max(seconds - 90, 0) / 4)},
-                pending_runs=100 < seconds <= 110,
-                oldest_pending_seconds=start + 100 if 100 < seconds <= 110 else None,
-                last_success_seconds=start + 180 if done else None,
-                dead_letters=0,
-            )
-            headers, body = scrape_families(lambda: samples(snapshot))
-            self.send_response(200)
-            for name, value in headers.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(body)
+    def told() -> BridgeSnapshot:
+        seconds = time.monotonic() - began
+        done, runs = seconds > 180, seconds > 110
+        return BridgeSnapshot(
+            runs={("airflow", "started"): runs, ("airflow", "succeeded"): done, ("airflow", "failed"): 0},
+            suppressed={"cooldown": int(max(seconds - 130, 0) / 30), "quorum": int(seconds > 100)},
+            alerts={"new": int(max(seconds - 90, 0) / 12), "duplicate": int(max(seconds - 90, 0) / 4)},
+            pending_runs=100 < seconds <= 110,
+            oldest_pending_seconds=start + 100 if 100 < seconds <= 110 else None,
+            last_success_seconds=start + 180 if done else None,
+            dead_letters=0,
+        )
 
-        def log_message(self, *_: Any) -> None:
-            """Quiet."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Metrics)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
+    registry = CollectorRegistry()
+    registry.register(FamiliesCollector(lambda: samples(told())))
+    server, thread = start_http_server(0, "127.0.0.1", registry)
     try:
-        yield server.server_port
+        yield int(server.server_port)
     finally:
         server.shutdown()
         server.server_close()

@@ -11,7 +11,7 @@ from prometheus_client.samples import Sample
 
 from driftgauge_prometheus._text import answer
 
-__all__ = ["FamilySource", "scrape_families"]
+__all__ = ["FamiliesCollector", "FamilySource", "scrape_families"]
 
 
 class FamilySource(Protocol):
@@ -37,14 +37,24 @@ class FamilySource(Protocol):
 Read = Callable[[], Iterable[tuple[FamilySource, Sequence[tuple[Mapping[str, str], float]]]]]
 
 
-class _Families(Collector):
+class FamiliesCollector(Collector):
+    """Collector of families and samples that are read at each scrape, for a registry.
+
+    Parameters
+    ----------
+    read : callable
+        Families and their samples, labels and value.
+    """
+
     def __init__(self, read: Read) -> None:
         self._read: Final = read
 
     def describe(self) -> Iterator[Metric]:
+        """Nothing: what there is, reading says."""
         return iter(())
 
     def collect(self) -> Iterator[Metric]:
+        """Every family that was read."""
         for family, found in self._read():
             name = family.prometheus_name
             metric = Metric(
@@ -68,4 +78,4 @@ def scrape_families(
     names : sequence of str
         Only these series; empty for all.
     """
-    return answer(_Families(read), accept, encodings, names)
+    return answer(FamiliesCollector(read), accept, encodings, names)

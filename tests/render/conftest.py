@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from prometheus_client import CollectorRegistry, start_http_server
 from services import Prometheus, free_port, running, unavailable, until
 
 import driftgauge as dg
@@ -25,7 +25,7 @@ from driftgauge.render import RenderSettings
 from driftgauge.render.recording import recording_groups
 from driftgauge.render.settings import Ranges
 from driftgauge.snapshot import PayloadCounts
-from driftgauge_prometheus import scrape_families, serve
+from driftgauge_prometheus import FamiliesCollector, serve
 
 ROOT = Path(__file__).resolve().parents[2]
 # The committed rules, evaluated every second.
@@ -168,31 +168,21 @@ def bridge_port() -> Iterator[int]:
     """Of a bridge that has all its metrics, and nothing to complain of."""
     start = time.monotonic()
 
-    class Metrics(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            count, now = int(time.monotonic() - start), time.time()
-            snapshot = BridgeSnapshot(
-                runs={("airflow", "succeeded"): count, ("airflow", "failed"): 0},
-                suppressed={"cooldown": count},
-                alerts={"new": count, "not_stored": 0},
-                pending_runs=1,
-                oldest_pending_seconds=now - 60,
-                last_success_seconds=now - 30,
-            )
-            headers, body = scrape_families(lambda: samples(snapshot))
-            self.send_response(200)
-            for name, value in headers.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(body)
+    def told() -> BridgeSnapshot:
+        count, now = int(time.monotonic() - start), time.time()
+        return BridgeSnapshot(
+            runs={("airflow", "succeeded"): count, ("airflow", "failed"): 0},
+            suppressed={"cooldown": count},
+            alerts={"new": count, "not_stored": 0},
+            pending_runs=1,
+            oldest_pending_seconds=now - 60,
+            last_success_seconds=now - 30,
+        )
 
-        def log_message(self, *_: Any) -> None:
-            """Quiet."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Metrics)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield server.server_port
+    registry = CollectorRegistry()
+    registry.register(FamiliesCollector(lambda: samples(told())))
+    server, thread = start_http_server(0, "127.0.0.1", registry)
+    yield int(server.server_port)
     server.shutdown()
     server.server_close()
     thread.join(timeout=10)

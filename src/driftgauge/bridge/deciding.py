@@ -30,15 +30,18 @@ class Decider:
         self.again: dict[str, float] = {}
         """When to decide again for a model although nothing has changed."""
         self._told: dict[tuple[str, str], tuple[str, bytes]] = {}
-        # Brakes ask for no older run; reading all that are kept takes longer the longer a model is watched.
-        self._look_back = max([DAY_SECONDS, *(route.settings.cooldown for route in wiring.routes)])
+        # Reading all runs that are kept takes longer the longer a model is watched.
+        self.look_back_seconds: float = max(
+            [DAY_SECONDS, *(route.settings.cooldown for route in wiring.routes)]
+        )
+        """Brakes ask for no older run."""
 
     def decide(self, store: Store, models: Sequence[str], now: float, busy: Collection[str]) -> None:
         """Decide for *models* in one transaction, and write down what was decided.
 
         Runs that are *busy* are being started and are left alone.
         """
-        since = now - self._look_back
+        since = now - self.look_back_seconds
         counted: Counter[str] = Counter()
         again: dict[str, float | None] = {}
         told = dict(self._told)

@@ -20,7 +20,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from driftgauge.bridge.alerts import Alert
-from driftgauge.bridge.decide import DAY_SECONDS
 from driftgauge.bridge.deciding import Decider
 from driftgauge.bridge.families import BridgeSnapshot
 from driftgauge.bridge.records import Run
@@ -217,8 +216,7 @@ class Engine:
 
     async def _prune_for_ever(self) -> None:
         own = self.wiring.settings.store
-        cooldowns = [route.settings.cooldown for route in self.wiring.routes]
-        alerts, runs = max(own.retention, own.stale_after), max([own.runs, DAY_SECONDS, *cooldowns])
+        alerts, runs = max(own.retention, own.stale_after), max(own.runs, self._decider.look_back_seconds)
         while True:
             try:
                 now = self._clock()

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from pydantic import BaseModel, SecretStr, ValidationError
 
@@ -23,8 +23,6 @@ __all__ = ["Wiring", "masked", "wire"]
 
 SECRET_BYTES: Final = 64 << 10
 MASK: Final = "********"
-
-Model = TypeVar("Model", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,25 +150,18 @@ def _place(where: str, location: Sequence[Any]) -> str:
     return where + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
 
 
-def _with_secrets(settings: Model, where: str, environ: Mapping[str, str]) -> Model:
-    """The settings of a closing with each secret looked up."""
+def _with_secrets(value: Any, where: str, environ: Mapping[str, str]) -> Any:
+    """The value, settings of a closing or a part of them, with each secret looked up."""
     from driftgauge.bridge.targets.settings import SecretPlace
 
-    found: dict[str, Any] = {}
-    for name, value in settings:
-        place = f"{where}.{name}"
-        if isinstance(value, SecretPlace):
-            found[name] = SecretStr(_resolved(value.place, place, environ))
-        elif isinstance(value, dict):
-            found[name] = {
-                key: SecretStr(_resolved(each.place, f"{place}.{key}", environ))
-                if isinstance(each, SecretPlace)
-                else each
-                for key, each in value.items()
-            }
-        elif isinstance(value, BaseModel):
-            found[name] = _with_secrets(value, place, environ)
-    return settings.model_copy(update=found)
+    if isinstance(value, SecretPlace):
+        return SecretStr(_resolved(value.place, where, environ))
+    if isinstance(value, dict):
+        return {key: _with_secrets(each, f"{where}.{key}", environ) for key, each in value.items()}
+    if isinstance(value, BaseModel):
+        parts = {name: _with_secrets(each, f"{where}.{name}", environ) for name, each in value}
+        return value.model_copy(update=parts)
+    return value
 
 
 def _resolved(value: Any, where: str, environ: Mapping[str, str]) -> Any:

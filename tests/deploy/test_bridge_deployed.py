@@ -145,11 +145,11 @@ def test_the_bridge_understands_what_the_readme_tells_docker() -> None:
         each for each in re.findall(r"```sh\n(.*?)```", text, re.DOTALL) if "--no-healthcheck" in each
     )
     words = shlex.split(block.replace("\\\n", " "))
-    given = {name: words[at + 1] for at, name in enumerate(words) if name == "--publish"}
+    published = words[words.index("--publish") + 1]
     environ = dict(each.split("=", 1) for each in words if each.startswith("DRIFTGAUGE_"))
     mounted = [words[at + 1].split(":")[1] for at, name in enumerate(words) if name == "--volume"]
     settings = load_settings(DEPLOY / "bridge.toml", environ=environ)
-    assert given["--publish"].endswith(settings.server.listen.removeprefix("0.0.0.0"))
+    assert published.endswith(settings.server.listen.removeprefix("0.0.0.0"))
     assert [environ["DRIFTGAUGE_CONFIG"], settings.server.token_file] == mounted[:2]
     assert str(Path(settings.store.path).parent) == mounted[2]
     assert set(SECRETS) <= set(words)

@@ -2,15 +2,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from exporter_cases import AGE, COLOUR, Frozen, small_snapshot
 
 from driftgauge.catalogue import CATALOGUE, Family, samples
+from driftgauge.cli.metrics import markdown_table
 from driftgauge.snapshot import ReferenceInfo, Snapshot
 
-ROOT = Path(__file__).resolve().parents[2]
 BY_NAME = {family.prometheus_name: family for family in CATALOGUE}
 
 PUBLISHED = [
@@ -128,6 +127,7 @@ def test_every_family_is_documented_and_named_by_the_rules(each: Family) -> None
     assert len(set(each.labels)) == len(each.labels)
     assert not {"le", "quantile", "instance", "job", "statistic"} & set(each.labels)
     assert (each.unit == "1") == each.prometheus_name.endswith("_ratio")
+    assert f"`{each.prometheus_name}`" in markdown_table()
 
 
 def test_every_family_has_exactly_its_labels_in_every_series() -> None:
